@@ -1,0 +1,218 @@
+/**
+ * What glassbox asks of the machine it runs on. Everything outside `platform/` is handed a Host and never
+ * touches a runtime's own names, so that the same code runs on Deno, on Bun, at the edge and in a simulation.
+ */
+
+export interface Clock {
+  /** Wall time in milliseconds since 1970. For display and for stated wall-clock waits only. */
+  nowMs(): number;
+  /** A clock that never jumps, in milliseconds. All durations come from it. */
+  monotonicMs(): number;
+  /** Resolves after `ms`, or as soon as `signal` aborts; never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Gives the event loop one whole turn, so that I/O and native memory get their share. */
+  turn(): Promise<void>;
+}
+
+export interface Random {
+  bytes(length: number): Uint8Array;
+  uuid(): string;
+}
+
+export type FileKind = "file" | "directory" | "fifo" | "other";
+
+export interface FileInfo {
+  readonly kind: FileKind;
+  readonly sizeBytes: number;
+  readonly mode: number;
+}
+
+/** Files by absolute path. Errors carry `code` as Node names it: ENOENT, EACCES, ENOSPC … */
+export interface Files {
+  /** Follows symbolic links; null when there is nothing at `path`. */
+  info(path: string): Promise<FileInfo | null>;
+  /** The whole file; rejects with `EFBIG` above `bytesMax`, before reading it into memory. */
+  read(path: string, bytesMax: number): Promise<Uint8Array>;
+  /** Yields pieces of at most `pieceBytes`. */
+  readPieces(path: string, pieceBytes: number): AsyncIterable<Uint8Array>;
+  /** Writes to a temporary name in the same directory and renames it, so that readers see all or nothing. */
+  writeAtomic(path: string, bytes: Uint8Array, options?: { mode?: number; sync?: boolean }): Promise<void>;
+  makeDirectory(path: string, mode?: number): Promise<void>;
+  list(path: string): Promise<string[]>;
+  /** Removes a file or a whole directory; silent when it is not there. */
+  remove(path: string): Promise<void>;
+  /** The path with symbolic links resolved, or null when it does not exist. */
+  realPath(path: string): Promise<string | null>;
+  temporaryDirectory(prefix: string): Promise<string>;
+}
+
+export interface FileLock {
+  release(): void;
+}
+
+export interface Locks {
+  /** An exclusive lock on a file, created when missing; waits until it is free. The kernel frees it on death. */
+  acquire(path: string): Promise<FileLock>;
+  /** The same without waiting: null while another process, or another holder here, has it. */
+  tryAcquire(path: string): Promise<FileLock | null>;
+  /** A lock file kept open to be locked again and again, for the write lock's hot path. */
+  open(path: string): Promise<ReusableLock>;
+}
+
+export interface ReusableLock {
+  lock(): Promise<void>;
+  unlock(): void;
+  close(): void;
+}
+
+export type SignalName = "SIGTERM" | "SIGKILL" | "SIGINT" | "SIGHUP";
+
+export interface SpawnRequest {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  /** The child's whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Written to the child's standard input, which is then closed; null means /dev/null. */
+  readonly stdin: Uint8Array | null;
+  /** Opens file descriptor 3 of the child as a pipe to us. */
+  readonly control: boolean;
+}
+
+export interface ChildExit {
+  /** Null when a signal ended the child. */
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** What the kernel knew of a process when last asked; null fields were not to be had. */
+export interface ChildUsage {
+  readonly peakMemoryBytes: number | null;
+  readonly cpuMs: number | null;
+}
+
+/** A started child, leader of its own process group. */
+export interface Child {
+  readonly pid: number;
+  /** Pid and start time as the kernel counts it: tells this process from a later one with the same pid. */
+  readonly identity: ProcessIdentity;
+  /** Bytes as they come. Pausing the iteration pauses the child once its pipe is full. */
+  readonly stdout: AsyncIterable<Uint8Array>;
+  readonly stderr: AsyncIterable<Uint8Array>;
+  readonly control: AsyncIterable<Uint8Array> | null;
+  /** Resolves when the child itself has ended, even if others still hold its pipes. */
+  readonly exited: Promise<ChildExit>;
+  /** Signals the whole process group; silent when nothing is left of it. */
+  signalGroup(signal: SignalName): void;
+  /** Gives up pipes that leftovers hold open, so that reading ends. */
+  abandonPipes(): void;
+  usage(): ChildUsage;
+}
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat; empty where there is no /proc. */
+  readonly startTicks: string;
+}
+
+export interface Processes {
+  /** Rejects with a Node error (ENOENT, EACCES, E2BIG …) when the program cannot be started. */
+  spawn(request: SpawnRequest): Promise<Child>;
+  /** Finds a program as execvp(3) would, or says why not. A name with a slash is taken relative to `cwd`. */
+  findProgram(
+    name: string,
+    cwd: string,
+    env: Readonly<Record<string, string>>,
+  ): Promise<{ path: string } | { missing: "not-found" | "not-executable" }>;
+  /** Kills every process of this machine whose environment has `marker` as one NAME=value, and says how many. */
+  killMarked(marker: string): Promise<number>;
+  /** This process. */
+  readonly self: ProcessIdentity;
+  /** How to start this same program again: program and leading arguments. */
+  readonly selfCommand: readonly [string, ...string[]];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workingDirectory: string;
+}
+
+/** Where text for people and data for programs go. */
+export interface Output {
+  readonly isTerminal: boolean;
+  /** Columns of the terminal; 80 when unknown. */
+  readonly columns: number;
+  /** Resolves when the bytes have left this process; rejects with EPIPE, ENOSPC … */
+  write(data: Uint8Array | string): Promise<void>;
+}
+
+export interface Terminal {
+  readonly stdin: { readonly isTerminal: boolean; read(): AsyncIterable<Uint8Array> };
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** An inherited descriptor to write to, such as a child's control channel; never a terminal. */
+  descriptor(fd: number): Output;
+}
+
+export interface Signals {
+  /** Calls back for each SIGINT, SIGTERM and SIGHUP until the returned function is called. */
+  on(handler: (signal: "SIGINT" | "SIGTERM" | "SIGHUP") => void): () => void;
+}
+
+/** One open WebSocket, text frames only. */
+export interface Socket {
+  send(text: string): void;
+  /** Bytes accepted by `send` that have not left yet. */
+  readonly bufferedBytes: number;
+  close(code: number, reason: string): void;
+}
+
+export interface SocketHandler {
+  open(socket: Socket): void;
+  /** `null` stands for a binary frame. */
+  message(socket: Socket, text: string | null): void;
+  closed(socket: Socket): void;
+}
+
+export interface ListenRequest {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  /** Decides about a WebSocket upgrade: a handler takes it, a Response refuses it. */
+  readonly upgrade: (request: Request) => SocketHandler | Response | Promise<SocketHandler | Response>;
+}
+
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  /** Stops accepting at once, closes what is still open after `graceMs`, and resolves when all is closed. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface Network {
+  /** Rejects with a Node error (EADDRINUSE, EACCES …). */
+  listen(request: ListenRequest): Promise<Listener>;
+}
+
+/** What this process is, for the first line and `version`. */
+export interface About {
+  readonly engine: "bun" | "deno" | "node" | "memory";
+  readonly engineVersion: string;
+  /** Like `linux-x64`. */
+  readonly platform: string;
+  readonly compiled: boolean;
+  /** The executable file a user would copy: the binary, or main.ts when run from source. */
+  readonly binary: string;
+  /** Names the running kernel since its last boot; processes of equal bootId share a process table. */
+  readonly bootId: string;
+}
+
+export interface Host {
+  readonly about: About;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly files: Files;
+  readonly locks: Locks;
+  readonly processes: Processes;
+  readonly terminal: Terminal;
+  readonly signals: Signals;
+  readonly network: Network;
+}

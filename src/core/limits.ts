@@ -1,0 +1,53 @@
+/** Every bound of glassbox, in one place. A bound is inclusive: the value itself is still allowed. */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+export const LIMITS = {
+  /** A job's input as JSON text. The same at the command line and over HTTP. */
+  inputBytesMax: 10 * MIB,
+  /** Nesting of a job's input; deeper JSON can exhaust the stack of what reads it later. */
+  inputDepthMax: 64,
+  /** A line longer than this is stored in pieces of exactly this size, marked as cut. */
+  lineBytesMax: 64 * KIB,
+  /** Stored output of one attempt, both streams together, when the request names no other bound. */
+  outputBytesDefault: 256 * MIB,
+  outputBytesMax: 16 * 1024 * MIB,
+  /** Bytes of one stored chunk of lines: small enough to read quickly, large enough to store quickly. */
+  chunkBytesMax: 256 * KIB,
+  /** Captured bytes waiting for their commit before the child's pipes are no longer read. */
+  captureBytesMax: 4 * MIB,
+  /** Captured lines wait at most this long for company before they are committed. */
+  captureFlushMs: 8,
+  progressEventsMax: 1_000,
+  taskEventsMax: 10_000,
+  eventBytesMax: 64 * KIB,
+  artifactsMax: 1_000,
+  artifactBytesMax: 1024 * MIB,
+  artifactPartBytes: MIB,
+  resultBytesMax: 10 * MIB,
+  /** One message of a task's child on the control channel. */
+  controlMessageBytesMax: 16 * MIB,
+  keyLengthMax: 128,
+  timeoutMsMax: 366 * 24 * 3600_000,
+  /** Between TERM and KILL when a job is cancelled or runs out of time. */
+  graceMsDefault: 5_000,
+  graceMsMax: 3600_000,
+  /** A server that was asked to stop lets running jobs go on this long, then cancels them. */
+  drainMs: 30_000,
+  /** After the program has exited, what it left behind may hold its output this long. */
+  leftoverGraceMs: 5_000,
+  lastLinesKept: 10,
+  listLimitDefault: 50,
+  listLimitMax: 1_000,
+  urlBytesMax: 8 * KIB,
+  headerBytesMax: 16 * KIB,
+  headersMax: 100,
+  bodyIdleMs: 30_000,
+  socketMessageBytesMax: 64 * KIB,
+  /** Bytes a watcher may lag before it is dropped; it resumes by number. */
+  watcherBufferBytesMax: MIB,
+  watchersMax: 1_000,
+  /** How long a write waits for a foreign program that holds the database. */
+  storageBusyMs: 30_000,
+} as const;

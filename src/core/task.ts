@@ -1,0 +1,95 @@
+import type { z } from "zod";
+import type { StreamName } from "./job.ts";
+
+/** What a running TypeScript task may do besides returning its result. */
+export interface TaskContext {
+  readonly jobId: string;
+  readonly epoch: number;
+  /** A private, empty directory for this attempt; removed when the attempt has ended. */
+  readonly directory: string;
+  /** Aborts when the job is cancelled or its time is up; the process is killed after the grace period. */
+  readonly signal: AbortSignal;
+  /** Writes one line; a newline is added. Resolves when the bytes have left this process. */
+  log(text: string, stream?: StreamName): Promise<void>;
+  /** How far the work is, 0 to 1, with an optional word about what is being done now. */
+  progress(fraction: number, message?: string): Promise<void>;
+  /** Adds a fact to the job's events. `kind` is lower_snake_case; `data` must be JSON. */
+  event(kind: string, data: unknown): Promise<void>;
+  /** Leaves a named file. The name is relative with forward slashes; the media type is guessed from it. */
+  artifact(name: string, content: Uint8Array | string, mediaType?: string): Promise<void>;
+}
+
+/** A file an external program is expected to leave. */
+export interface ExpectedOutput {
+  /** Relative to the program's working directory, or absolute. */
+  readonly path: string;
+  /** The artifact's name; the base name of `path` when absent. */
+  readonly name?: string | undefined;
+  readonly mediaType?: string | undefined;
+  /** When true (the default), the job fails with `missing_output` if the file is not there. */
+  readonly required?: boolean | undefined;
+}
+
+/** An external program to start as the job. */
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Absolute; null means the attempt's private directory. */
+  readonly cwd: string | null;
+  /** Added to the environment of the process that executes the job. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly stdin: Uint8Array | null;
+  readonly outputs: readonly ExpectedOutput[];
+}
+
+interface TaskCommon<Input extends z.ZodType, Output extends z.ZodType> {
+  /** lower-kebab-case, unique in the registry. */
+  readonly name: string;
+  /** One line for `glassbox tasks`. */
+  readonly summary: string;
+  readonly input: Input;
+  readonly output: Output;
+}
+
+/** A task that is a function of this code base. */
+export interface FunctionTask<Input extends z.ZodType = z.ZodType, Output extends z.ZodType = z.ZodType>
+  extends TaskCommon<Input, Output> {
+  /**
+   * `child`: runs in a process of its own, made from the same binary, so that it can be killed and its output is
+   * captured. `inline`: runs in the executor's own event loop; for tasks of a few milliseconds, and at the edge.
+   */
+  readonly isolation: "child" | "inline";
+  run(context: TaskContext, input: z.output<Input>): Promise<z.input<Output>>;
+}
+
+/** A task that is a program outside this code base. */
+export interface ProgramTask<Input extends z.ZodType = z.ZodType, Output extends z.ZodType = z.ZodType>
+  extends TaskCommon<Input, Output> {
+  readonly isolation: "program";
+  command(input: z.output<Input>): Command;
+  /** Makes the result of a program that ended with code 0. */
+  result(exit: { readonly exitCode: number }): z.input<Output>;
+}
+
+export type Task<Input extends z.ZodType = z.ZodType, Output extends z.ZodType = z.ZodType> =
+  | FunctionTask<Input, Output>
+  | ProgramTask<Input, Output>;
+
+/** Declares a task; only gives the compiler the schemas to check `run` or `command` with. */
+export function defineTask<Input extends z.ZodType, Output extends z.ZodType>(
+  task: FunctionTask<Input, Output>,
+): FunctionTask<Input, Output>;
+export function defineTask<Input extends z.ZodType, Output extends z.ZodType>(
+  task: ProgramTask<Input, Output>,
+): ProgramTask<Input, Output>;
+export function defineTask<Input extends z.ZodType, Output extends z.ZodType>(
+  task: Task<Input, Output>,
+): Task<Input, Output> {
+  return task;
+}
+
+/** The tasks of this build, by name. */
+export interface TaskRegistry {
+  get(name: string): Task | undefined;
+  list(): readonly Task[];
+}
