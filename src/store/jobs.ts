@@ -1,0 +1,263 @@
+import { GlassboxError, isGlassboxError } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import type { Attempt, Job, JobEvent, JobFailure, JobState, StreamName } from "../core/job.ts";
+import { statement } from "./connection.ts";
+import { toAttempt, toEvent, toJob } from "./rows.ts";
+import type { StoreCore } from "./store.ts";
+import {
+  abandonStatements,
+  cancelStatements,
+  type ClaimFilter,
+  claimStatements,
+  eventStatements,
+  type Fence,
+  type Finish,
+  finishStatements,
+  type LineChunk,
+  linesStatement,
+  type NewJob,
+  partialStatement,
+  startedStatements,
+  submitStatements,
+} from "./transitions.ts";
+
+/** Subscribed to by workers: something may be claimable. */
+export const QUEUE_TOPIC = "queue";
+
+/** Subscribed to by whoever runs the job: someone may have asked it to stop. */
+export function cancelTopic(jobId: string): string {
+  return `cancel ${jobId}`;
+}
+
+export interface ListFilter {
+  readonly states?: readonly JobState[];
+  readonly task?: string;
+  readonly limit: number;
+  /** Only jobs before this id; ids are in order of submission. */
+  readonly before?: string;
+}
+
+/** What an attempt adds to its record in one commit. */
+export interface Captured {
+  readonly chunks: readonly LineChunk[];
+  /** Unfinished text to show; null where a stream has none any more; absent where nothing changed. */
+  readonly partials: Partial<Record<StreamName, Uint8Array | null>>;
+}
+
+/** Jobs, their attempts and their events. Every change of state goes through here. */
+export class Jobs {
+  #core: StoreCore;
+  #host: Host;
+
+  constructor(core: StoreCore, host: Host) {
+    this.#core = core;
+    this.#host = host;
+  }
+
+  /** T1. Resolves after COMMIT with the job's id: an older one's when key and request are the same. */
+  async submit(job: NewJob): Promise<{ id: string; created: boolean }> {
+    const writing = this.#core.write(submitStatements(job, this.#now()), [job.id, QUEUE_TOPIC]);
+    const results = await writing.catch((error) =>
+      this.#confirm(error, async () => await this.find(job.id) !== null)
+    );
+    if (results === "done") return { id: job.id, created: true };
+    const rows = results[2]!.rows;
+    if (results[0]!.rowsAffected === 1) return { id: job.id, created: true };
+    const older = rows[0];
+    if (older === undefined) {
+      throw new GlassboxError(
+        "internal",
+        `Cannot submit job ${job.id}: its row is not there after the commit`,
+      );
+    }
+    if (String(older.request_sha256) !== job.requestSha256) {
+      throw new GlassboxError(
+        "key_conflict",
+        `Cannot submit with key ${
+          JSON.stringify(job.key)
+        } as job ${older.id} has that key and another request: ` +
+          "use another key, or the same task and input",
+      );
+    }
+    return { id: String(older.id), created: false };
+  }
+
+  /** T2. The jobs that this worker now owns; fewer than asked for, or none, when others were faster. */
+  async claim(worker: string, filter: ClaimFilter): Promise<Job[]> {
+    const topics = filter.jobId === null ? [] : [filter.jobId];
+    const results = await this.#core.write(claimStatements(worker, filter, this.#now()), topics);
+    return results[0]!.rows.map(toJob);
+  }
+
+  async recordStarted(
+    fence: Fence,
+    child: { pid: number; startTicks: string; program: string },
+  ): Promise<void> {
+    const results = await this.#core.write(startedStatements(fence, child, this.#now()), [fence.jobId]);
+    this.#demand(results[0]!.rowsAffected, fence);
+  }
+
+  async recordEvents(fence: Fence, events: readonly { kind: string; data: unknown }[]): Promise<void> {
+    const atMs = this.#now();
+    const statements = events.flatMap(({ kind, data }) => eventStatements(fence, kind, data, atMs));
+    const results = await this.#core.write(statements, [fence.jobId]);
+    for (const result of results) this.#demand(result.rowsAffected, fence);
+  }
+
+  async recordOutput(fence: Fence, captured: Captured): Promise<void> {
+    const results = await this.#core.write(this.#outputStatements(fence, captured), [fence.jobId]);
+    const shown = Object.values(captured.partials);
+    results.forEach((result, index) => {
+      // Removing unfinished text changes no row where none was stored; everything else must change one.
+      const isRemoval = index >= captured.chunks.length && shown[index - captured.chunks.length] === null;
+      if (!isRemoval) this.#demand(result.rowsAffected, fence);
+    });
+  }
+
+  /** T4, T5, T10: the last output and the final state in one commit. */
+  async finish(fence: Fence, finish: Finish, last: Captured): Promise<void> {
+    const output = this.#outputStatements(fence, last);
+    const statements = [...output, ...finishStatements(fence, finish, this.#now())];
+    const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
+    const results = await writing.catch((error) =>
+      this.#confirm(error, async () => {
+        const job = await this.find(fence.jobId);
+        return job?.state === finish.state && job.owner === fence.worker && job.epoch === fence.epoch;
+      })
+    );
+    if (results !== "done") this.#demand(results[output.length]!.rowsAffected, fence);
+  }
+
+  /** Fails a queued job whose own command line died before claiming it. True when it was so. */
+  async abandon(jobId: string, worker: string, failure: JobFailure): Promise<boolean> {
+    const results = await this.#core.write(abandonStatements(jobId, worker, failure, this.#now()), [jobId]);
+    return results[0]!.rowsAffected === 1;
+  }
+
+  /** T8, T9. A queued job is cancelled at once; a running one is asked to stop. Asking twice changes nothing. */
+  async cancel(jobId: string, actor: string, reason: string): Promise<Job> {
+    const results = await this.#core.write(
+      cancelStatements(jobId, actor, reason, this.#now()),
+      [jobId, cancelTopic(jobId)],
+    );
+    const row = results[4]!.rows[0];
+    if (row === undefined) throw jobNotFound(jobId);
+    const job = toJob(row);
+    const changed = results[0]!.rowsAffected === 1;
+    if (!changed && job.state !== "running" && job.state !== "cancelled") {
+      throw new GlassboxError("job_final", `Cannot cancel job ${jobId} as it is already ${job.state}`);
+    }
+    return job;
+  }
+
+  async get(jobId: string): Promise<Job> {
+    const job = await this.find(jobId);
+    if (job === null) throw jobNotFound(jobId);
+    return job;
+  }
+
+  async find(jobId: string): Promise<Job | null> {
+    const rows = await this.#core.read(statement("SELECT * FROM jobs WHERE id = ?", jobId));
+    return rows[0] === undefined ? null : toJob(rows[0]);
+  }
+
+  /** Newest first. */
+  async list(filter: ListFilter): Promise<Job[]> {
+    const rows = await this.#core.read(statement(
+      `SELECT * FROM jobs
+       WHERE (?1 IS NULL OR state IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR task = ?2)
+         AND (?3 IS NULL OR id < ?3)
+       ORDER BY id DESC LIMIT ?4`,
+      filter.states === undefined ? null : JSON.stringify(filter.states),
+      filter.task ?? null,
+      filter.before ?? null,
+      filter.limit,
+    ));
+    return rows.map(toJob);
+  }
+
+  async count(): Promise<Record<JobState, number>> {
+    const rows = await this.#core.read(statement("SELECT state, count(*) AS jobs FROM jobs GROUP BY state"));
+    const counts = { queued: 0, running: 0, completed: 0, failed: 0, cancelled: 0 };
+    for (const row of rows) counts[String(row.state) as JobState] = Number(row.jobs);
+    return counts;
+  }
+
+  /** Events after `after`, in order. */
+  async events(jobId: string, after: number, limit: number): Promise<JobEvent[]> {
+    const rows = await this.#core.read(statement(
+      "SELECT * FROM events WHERE job_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+      jobId,
+      after,
+      limit,
+    ));
+    return rows.map(toEvent);
+  }
+
+  async attempts(jobId: string): Promise<Attempt[]> {
+    const rows = await this.#core.read(
+      statement("SELECT * FROM attempts WHERE job_id = ? ORDER BY epoch", jobId),
+    );
+    return rows.map(toAttempt);
+  }
+
+  /** Jobs a worker still holds: running ones, and those reserved for it that it never claimed. */
+  async heldBy(worker: string): Promise<{ running: Job[]; reserved: string[] }> {
+    const running = await this.#core.read(
+      statement("SELECT * FROM jobs WHERE owner = ? AND state = 'running'", worker),
+    );
+    const reserved = await this.#core.read(
+      statement("SELECT id FROM jobs WHERE reserved_for = ? AND state = 'queued'", worker),
+    );
+    return { running: running.map(toJob), reserved: reserved.map((row) => String(row.id)) };
+  }
+
+  /** The id that a user's word stands for: an id, or `latest`. */
+  async resolveId(word: string): Promise<string> {
+    if (word !== "latest") return word;
+    const rows = await this.#core.read(statement("SELECT max(id) AS id FROM jobs"));
+    if (rows[0]?.id === null || rows[0] === undefined) {
+      throw new GlassboxError("job_not_found", "Cannot find the latest job as there are none yet");
+    }
+    return String(rows[0].id);
+  }
+
+  #outputStatements(fence: Fence, captured: Captured) {
+    const atMs = this.#now();
+    const partials = Object.entries(captured.partials) as [StreamName, Uint8Array | null][];
+    return [
+      ...captured.chunks.map((chunk) => linesStatement(fence, chunk)),
+      ...partials.map(([stream, bytes]) => partialStatement(fence, stream, bytes, atMs)),
+    ];
+  }
+
+  /** When the answer of a server was lost its commit may stand all the same: looks, and never does it twice. */
+  async #confirm(error: unknown, isDone: () => Promise<boolean>): Promise<"done"> {
+    if (!isGlassboxError(error, "storage_unreachable")) throw error;
+    if (!await isDone().catch(() => false)) throw error;
+    return "done";
+  }
+
+  /** An attempt whose write changed nothing has lost its job to someone else, and must stop. */
+  #demand(rowsAffected: number, fence: Fence): void {
+    if (rowsAffected === 1) return;
+    throw new GlassboxError(
+      "fenced",
+      `Cannot record for job ${fence.jobId} as attempt ${fence.epoch} of worker ${fence.worker} no longer holds it`,
+    );
+  }
+
+  #now(): number {
+    return this.#host.clock.nowMs();
+  }
+}
+
+/** The one wording for a job that is not there. */
+export function jobNotFound(jobId: string): GlassboxError {
+  return new GlassboxError(
+    "job_not_found",
+    `Cannot find job ${
+      JSON.stringify(jobId.slice(0, 64))
+    }: \`glassbox jobs list\` shows the jobs of this database`,
+  );
+}

@@ -1,0 +1,107 @@
+import type {
+  Artifact,
+  Attempt,
+  ExitEvidence,
+  Job,
+  JobEvent,
+  JobFailure,
+  JobState,
+  Worker,
+} from "../core/job.ts";
+import type { Row } from "./connection.ts";
+
+/** Rows as libSQL gives them become the words of core here, and nowhere else. */
+
+export function toJob(row: Row): Job {
+  return {
+    id: text(row.id),
+    task: text(row.task),
+    input: JSON.parse(text(row.input)),
+    key: textOrNull(row.key),
+    queue: text(row.queue),
+    priority: Number(row.priority),
+    state: text(row.state) as JobState,
+    epoch: Number(row.epoch),
+    owner: textOrNull(row.owner),
+    timeoutMs: numberOrNull(row.timeout_ms),
+    graceMs: Number(row.grace_ms),
+    outputBytesMax: Number(row.output_bytes_max),
+    result: row.result === null ? null : JSON.parse(text(row.result)),
+    failure: row.failure === null ? null : JSON.parse(text(row.failure)) as JobFailure,
+    retryOf: textOrNull(row.retry_of),
+    createdAtMs: Number(row.created_at_ms),
+    startedAtMs: numberOrNull(row.started_at_ms),
+    finishedAtMs: numberOrNull(row.finished_at_ms),
+    cancel: row.cancel_at_ms === null ? null : {
+      atMs: Number(row.cancel_at_ms),
+      actor: textOrNull(row.cancel_actor) ?? "",
+      reason: textOrNull(row.cancel_reason) ?? "",
+    },
+  };
+}
+
+export function toAttempt(row: Row): Attempt {
+  return {
+    job: text(row.job_id),
+    epoch: Number(row.epoch),
+    worker: text(row.worker),
+    pid: numberOrNull(row.pid),
+    startedAtMs: Number(row.started_at_ms),
+    endedAtMs: numberOrNull(row.ended_at_ms),
+    outcome: textOrNull(row.outcome) as Attempt["outcome"],
+    evidence: row.evidence === null ? null : JSON.parse(text(row.evidence)) as ExitEvidence,
+  };
+}
+
+export function toEvent(row: Row): JobEvent {
+  return {
+    job: text(row.job_id),
+    seq: Number(row.seq),
+    epoch: Number(row.epoch),
+    kind: text(row.kind),
+    data: JSON.parse(text(row.data)),
+    atMs: Number(row.at_ms),
+  };
+}
+
+export function toArtifact(row: Row): Artifact {
+  return {
+    job: text(row.job_id),
+    name: text(row.name),
+    epoch: Number(row.epoch),
+    sizeBytes: Number(row.size_bytes),
+    mediaType: text(row.media_type),
+    sha256: text(row.sha256),
+    createdAtMs: Number(row.created_at_ms),
+  };
+}
+
+export function toWorker(row: Row): Worker {
+  return {
+    id: text(row.id),
+    launch: text(row.launch),
+    pid: Number(row.pid),
+    startTicks: text(row.start_ticks),
+    bootId: text(row.boot_id),
+    version: text(row.version),
+    startedAtMs: Number(row.started_at_ms),
+    stoppedAtMs: numberOrNull(row.stopped_at_ms),
+  };
+}
+
+export function toBytes(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  return new Uint8Array(value as ArrayBuffer);
+}
+
+function text(value: unknown): string {
+  return String(value);
+}
+
+function textOrNull(value: unknown): string | null {
+  return value === null || value === undefined ? null : String(value);
+}
+
+function numberOrNull(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}

@@ -1,0 +1,163 @@
+import { GlassboxError, isGlassboxError } from "../core/errors.ts";
+import type { Host, ReusableLock } from "../core/host.ts";
+import { directoryOf } from "../core/paths.ts";
+import type { ResultSet } from "@libsql/client";
+import { Artifacts } from "./artifacts.ts";
+import { Changes } from "./changes.ts";
+import { Connection, type ConnectionOptions, type Row, type Statement } from "./connection.ts";
+import { copyJob } from "./export.ts";
+import { fileError } from "./failures.ts";
+import { Jobs } from "./jobs.ts";
+import { Lines } from "./lines.ts";
+import { type DatabaseIdentity, migrate, readIdentity, refuseNewer, SCHEMA_VERSION } from "./schema.ts";
+import { Workers } from "./workers.ts";
+import { Writer } from "./writer.ts";
+
+export interface StoreOptions extends ConnectionOptions {
+  /** Refuse a database whose id does not begin with this. */
+  readonly expectId: string | null;
+  /** Where lock files and unrecorded outcomes of this database live; the same for all who use it on this machine. */
+  readonly runDirectory: string;
+}
+
+/** What the tables are given to work with. */
+export interface StoreCore {
+  read(query: Statement): Promise<Row[]>;
+  /** Several queries on one snapshot. */
+  readTogether(queries: readonly Statement[]): Promise<Row[][]>;
+  /** Commits the statements as one transaction, then tells the subscribers of `topics`. */
+  write(statements: readonly Statement[], topics?: readonly string[]): Promise<ResultSet[]>;
+}
+
+/** The open database. `close` it, once or more, and everything written is settled first. */
+export class Store {
+  readonly jobs: Jobs;
+  readonly lines: Lines;
+  readonly artifacts: Artifacts;
+  readonly workers: Workers;
+  readonly changes: Changes;
+  readonly id: string;
+  readonly schema: number;
+  readonly display: string;
+  readonly runDirectory: string;
+  readonly isEmbedded: boolean;
+  #core: StoreCore;
+  #connection: Connection;
+  #writer: Writer;
+  #lock: ReusableLock | null;
+  #isClosed = false;
+
+  private constructor(
+    connection: Connection,
+    writer: Writer,
+    lock: ReusableLock | null,
+    identity: DatabaseIdentity,
+    options: StoreOptions,
+    host: Host,
+  ) {
+    this.#connection = connection;
+    this.#writer = writer;
+    this.#lock = lock;
+    this.id = identity.id;
+    this.schema = identity.schema;
+    this.display = options.display;
+    this.runDirectory = options.runDirectory;
+    this.isEmbedded = connection.isEmbedded;
+    this.changes = new Changes(host.clock, () => connection.dataVersion());
+    const core: StoreCore = this.#core = {
+      read: (query) => connection.read(query),
+      readTogether: (queries) => connection.readTogether(queries),
+      write: async (statements, topics = []) => {
+        const results = await writer.write(statements);
+        this.changes.notify(topics);
+        return results;
+      },
+    };
+    this.jobs = new Jobs(core, host);
+    this.lines = new Lines(core);
+    this.artifacts = new Artifacts(core, host);
+    this.workers = new Workers(core, host);
+  }
+
+  /** Opens, and where needed creates or migrates, the database. */
+  static async open(options: StoreOptions, host: Host): Promise<Store> {
+    const lock = await openLock(options, host);
+    let connection: Connection | null = null;
+    try {
+      connection = await Connection.open(options, host.clock);
+      const writer = new Writer(connection, lock, host.clock);
+      const identity = await identify(connection, writer, host);
+      refuseOther(options, identity);
+      return new Store(connection, writer, lock, identity, options, host);
+    } catch (error) {
+      connection?.close();
+      lock?.close();
+      throw error;
+    }
+  }
+
+  /** Copies one job's whole history into `target`, an empty database. */
+  async exportJob(jobId: string, target: Store): Promise<void> {
+    await copyJob(this.#core, target.#core, jobId);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.changes.close();
+    await this.#writer.drained();
+    this.#connection.close();
+    this.#lock?.close();
+  }
+}
+
+/** The write lock lies beside the file itself, not beside a link to it, so that every path to it meets the same lock. */
+async function openLock(options: StoreOptions, host: Host): Promise<ReusableLock | null> {
+  if (options.path === null) return null;
+  const info = await host.files.info(options.path).catch(() => null);
+  if (info?.kind === "directory") {
+    throw new GlassboxError(
+      "storage_cannot_create",
+      `Cannot use ${options.path} as a database as it is a directory: name a file in it with --db`,
+    );
+  }
+  if (options.expectId !== null && info === null) {
+    throw new GlassboxError(
+      "storage_other_database",
+      `Cannot use the database ${options.path} as its id must begin with ${options.expectId}: there is no such file`,
+    );
+  }
+  try {
+    await host.files.makeDirectory(directoryOf(options.path));
+    const real = await host.files.realPath(options.path);
+    return await host.locks.open(`${real ?? options.path}.lock`);
+  } catch (error) {
+    throw fileError(error, options.path);
+  }
+}
+
+async function identify(connection: Connection, writer: Writer, host: Host): Promise<DatabaseIdentity> {
+  const found = await readIdentity(connection);
+  refuseNewer(connection, found);
+  const isReady = !connection.isEmbedded || found !== null && await connection.hasWal();
+  if (found?.schema === SCHEMA_VERSION && isReady) return found;
+  return await writer.exclusively(async () => {
+    if (!isReady) await connection.enableWal();
+    try {
+      return await migrate(connection, host);
+    } catch (error) {
+      // On a server there is no lock: the other starter's transaction won, and its result is what we wanted.
+      const now = await readIdentity(connection).catch(() => null);
+      if (now?.schema === SCHEMA_VERSION && !isGlassboxError(error, "storage_newer_schema")) return now;
+      throw error;
+    }
+  });
+}
+
+function refuseOther(options: StoreOptions, identity: DatabaseIdentity): void {
+  if (options.expectId === null || identity.id.startsWith(options.expectId)) return;
+  throw new GlassboxError(
+    "storage_other_database",
+    `Cannot use the database ${options.display} as its id must begin with ${options.expectId}: it is ${identity.id}`,
+  );
+}

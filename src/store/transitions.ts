@@ -1,0 +1,304 @@
+/**
+ * The state machine as SQL. Every transition is one batch whose first statement is a guarded change of one row;
+ * what follows happens only if that row changed (`changes() = 1`). So a batch may stand beside others in a group
+ * commit, and runs the same on a database server, where no transaction may stay open between round trips.
+ */
+import type { ExitEvidence, JobFailure, JobState, StreamName } from "../core/job.ts";
+import { type Statement, statement } from "./connection.ts";
+
+/** The attempt that writes: every one of its writes must still be allowed by the job's row. */
+export interface Fence {
+  readonly jobId: string;
+  readonly worker: string;
+  readonly epoch: number;
+}
+
+export interface NewJob {
+  readonly id: string;
+  readonly task: string;
+  readonly inputJson: string;
+  readonly requestSha256: string;
+  readonly key: string | null;
+  readonly queue: string;
+  readonly priority: number;
+  readonly timeoutMs: number | null;
+  readonly graceMs: number;
+  readonly outputBytesMax: number;
+  readonly reservedFor: string | null;
+  readonly retryOf: string | null;
+}
+
+const INSERT_EVENT = `INSERT INTO events (job_id, seq, epoch, kind, data, at_ms)
+  SELECT ?1, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE job_id = ?1), ?2, ?3, ?4, ?5`;
+
+const STILL_OURS =
+  "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running')";
+
+/** An event that exists only if the statement before it changed exactly one row. */
+function eventIfChanged(jobId: string, epoch: number, kind: string, data: unknown, atMs: number): Statement {
+  return statement(`${INSERT_EVENT} WHERE changes() = 1`, jobId, epoch, kind, JSON.stringify(data), atMs);
+}
+
+export function submitStatements(job: NewJob, atMs: number): Statement[] {
+  return [
+    statement(
+      `INSERT INTO jobs (id, task, input, request_sha256, key, queue, priority, state, reserved_for, timeout_ms,
+         grace_ms, output_bytes_max, retry_of, created_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (key) DO NOTHING`,
+      job.id,
+      job.task,
+      job.inputJson,
+      job.requestSha256,
+      job.key,
+      job.queue,
+      job.priority,
+      job.reservedFor,
+      job.timeoutMs,
+      job.graceMs,
+      job.outputBytesMax,
+      job.retryOf,
+      atMs,
+    ),
+    eventIfChanged(job.id, 0, "submitted", { task: job.task }, atMs),
+    statement(
+      "SELECT id, request_sha256 FROM jobs WHERE id = ?1 OR (?2 IS NOT NULL AND key = ?2)",
+      job.id,
+      job.key,
+    ),
+  ];
+}
+
+export interface ClaimFilter {
+  /** One job, or null for the best of the queues. */
+  readonly jobId: string | null;
+  readonly queues: readonly string[];
+  /** Only tasks this build knows: another worker may know the rest. */
+  readonly tasks: readonly string[];
+  readonly limit: number;
+}
+
+export function claimStatements(worker: string, filter: ClaimFilter, atMs: number): Statement[] {
+  const which = filter.jobId === null
+    ? `SELECT id FROM jobs WHERE state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
+         AND (reserved_for IS NULL OR reserved_for = ?1)
+         AND queue IN (SELECT value FROM json_each(?3)) AND task IN (SELECT value FROM json_each(?4))
+         ORDER BY priority DESC, id LIMIT ?5`
+    : `SELECT id FROM jobs WHERE id = ?3 AND state = 'queued' AND cancel_at_ms IS NULL
+         AND (reserved_for IS NULL OR reserved_for = ?1)`;
+  const args = filter.jobId === null
+    ? [JSON.stringify(filter.queues), JSON.stringify(filter.tasks), filter.limit]
+    : [filter.jobId];
+  return [
+    statement(
+      `UPDATE jobs SET state = 'running', epoch = epoch + 1, owner = ?1, reserved_for = NULL,
+         started_at_ms = coalesce(started_at_ms, ?2)
+       WHERE id IN (${which}) RETURNING *`,
+      worker,
+      atMs,
+      ...args,
+    ),
+    // One batch may claim several jobs, so these find the newly claimed by what they still lack.
+    statement(
+      `INSERT INTO events (job_id, seq, epoch, kind, data, at_ms)
+       SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE job_id = jobs.id), epoch, 'claimed',
+         json_object('worker', owner), ?2
+       FROM jobs WHERE owner = ?1 AND state = 'running'
+         AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = jobs.id AND a.epoch = jobs.epoch)`,
+      worker,
+      atMs,
+    ),
+    statement(
+      `INSERT INTO attempts (job_id, epoch, worker, started_at_ms)
+       SELECT id, epoch, owner, ?2 FROM jobs WHERE owner = ?1 AND state = 'running'
+         AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = jobs.id AND a.epoch = jobs.epoch)`,
+      worker,
+      atMs,
+    ),
+  ];
+}
+
+export function startedStatements(
+  fence: Fence,
+  child: { pid: number; startTicks: string; program: string },
+  atMs: number,
+): Statement[] {
+  return [
+    statement(
+      `UPDATE attempts SET pid = ?, start_ticks = ? WHERE job_id = ? AND epoch = ? AND ${STILL_OURS}`,
+      child.pid,
+      child.startTicks,
+      fence.jobId,
+      fence.epoch,
+      fence.jobId,
+      fence.worker,
+      fence.epoch,
+    ),
+    eventIfChanged(fence.jobId, fence.epoch, "started", { pid: child.pid, program: child.program }, atMs),
+  ];
+}
+
+export function eventStatements(fence: Fence, kind: string, data: unknown, atMs: number): Statement[] {
+  return [
+    statement(
+      `${INSERT_EVENT} WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running')`,
+      fence.jobId,
+      fence.epoch,
+      kind,
+      JSON.stringify(data),
+      atMs,
+      fence.worker,
+    ),
+  ];
+}
+
+export interface Finish {
+  readonly state: Extract<JobState, "completed" | "failed" | "cancelled">;
+  readonly resultJson: string | null;
+  readonly failure: JobFailure | null;
+  readonly evidence: ExitEvidence | null;
+}
+
+export function finishStatements(fence: Fence, finish: Finish, atMs: number): Statement[] {
+  const outcome = finish.failure?.code === "lost" ? "lost" : finish.state;
+  return [
+    statement(
+      `UPDATE jobs SET state = ?, result = ?, failure = ?, finished_at_ms = ?
+       WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running'`,
+      finish.state,
+      finish.resultJson,
+      finish.failure === null ? null : JSON.stringify(finish.failure),
+      atMs,
+      fence.jobId,
+      fence.worker,
+      fence.epoch,
+    ),
+    eventIfChanged(fence.jobId, fence.epoch, "finished", {
+      state: finish.state,
+      failure: finish.failure,
+      exitCode: finish.evidence?.exitCode ?? null,
+      signal: finish.evidence?.signal ?? null,
+    }, atMs),
+    statement(
+      `UPDATE attempts SET ended_at_ms = ?, outcome = ?, evidence = ?
+       WHERE job_id = ? AND epoch = ? AND changes() = 1`,
+      atMs,
+      outcome,
+      finish.evidence === null ? null : JSON.stringify(finish.evidence),
+      fence.jobId,
+      fence.epoch,
+    ),
+  ];
+}
+
+/** A queued job that nobody will ever claim: its own command line died before it could. */
+export function abandonStatements(
+  jobId: string,
+  worker: string,
+  failure: JobFailure,
+  atMs: number,
+): Statement[] {
+  return [
+    statement(
+      `UPDATE jobs SET state = 'failed', failure = ?, finished_at_ms = ?
+       WHERE id = ? AND state = 'queued' AND reserved_for = ?`,
+      JSON.stringify(failure),
+      atMs,
+      jobId,
+      worker,
+    ),
+    eventIfChanged(jobId, 0, "finished", { state: "failed", failure, exitCode: null, signal: null }, atMs),
+  ];
+}
+
+export function cancelStatements(jobId: string, actor: string, reason: string, atMs: number): Statement[] {
+  const who = { actor, reason };
+  return [
+    statement(
+      `UPDATE jobs SET state = 'cancelled', cancel_at_ms = ?1, cancel_actor = ?2, cancel_reason = ?3, finished_at_ms = ?1
+       WHERE id = ?4 AND state = 'queued'`,
+      atMs,
+      actor,
+      reason,
+      jobId,
+    ),
+    eventIfChanged(jobId, 0, "finished", {
+      state: "cancelled",
+      ...who,
+      failure: null,
+      exitCode: null,
+      signal: null,
+    }, atMs),
+    statement(
+      `UPDATE jobs SET cancel_at_ms = ?, cancel_actor = ?, cancel_reason = ?
+       WHERE id = ? AND state = 'running' AND cancel_at_ms IS NULL`,
+      atMs,
+      actor,
+      reason,
+      jobId,
+    ),
+    statement(
+      `${INSERT_EVENT} WHERE changes() = 1`,
+      jobId,
+      0,
+      "cancel_requested",
+      JSON.stringify(who),
+      atMs,
+    ),
+    statement("SELECT * FROM jobs WHERE id = ?", jobId),
+  ];
+}
+
+export interface LineChunk {
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly frames: Uint8Array;
+}
+
+/** Storing a chunk once more changes nothing: after a lost answer nobody knows whether the first time counted. */
+export function linesStatement(fence: Fence, chunk: LineChunk): Statement {
+  return statement(
+    `INSERT INTO lines (job_id, first_seq, last_seq, epoch, frames) SELECT ?, ?, ?, ?, ? WHERE ${STILL_OURS}
+     ON CONFLICT (job_id, first_seq) DO UPDATE SET last_seq = excluded.last_seq, frames = excluded.frames
+       WHERE lines.epoch = excluded.epoch`,
+    fence.jobId,
+    chunk.firstSeq,
+    chunk.lastSeq,
+    fence.epoch,
+    chunk.frames,
+    fence.jobId,
+    fence.worker,
+    fence.epoch,
+  );
+}
+
+/** Shows, replaces or (with null) removes the unfinished text of one stream. */
+export function partialStatement(
+  fence: Fence,
+  stream: StreamName,
+  bytes: Uint8Array | null,
+  atMs: number,
+): Statement {
+  if (bytes === null) {
+    return statement(
+      `DELETE FROM partial_lines WHERE job_id = ? AND stream = ? AND ${STILL_OURS}`,
+      fence.jobId,
+      stream,
+      fence.jobId,
+      fence.worker,
+      fence.epoch,
+    );
+  }
+  return statement(
+    `INSERT INTO partial_lines (job_id, stream, epoch, at_ms, bytes) SELECT ?, ?, ?, ?, ? WHERE ${STILL_OURS}
+     ON CONFLICT (job_id, stream) DO UPDATE SET epoch = excluded.epoch, at_ms = excluded.at_ms, bytes = excluded.bytes`,
+    fence.jobId,
+    stream,
+    fence.epoch,
+    atMs,
+    bytes,
+    fence.jobId,
+    fence.worker,
+    fence.epoch,
+  );
+}

@@ -1,0 +1,146 @@
+import type { ResultSet } from "@libsql/client";
+import type { Clock, ReusableLock } from "../core/host.ts";
+import { isGlassboxError } from "../core/errors.ts";
+import type { Connection, Statement } from "./connection.ts";
+
+interface Pending {
+  readonly statements: readonly Statement[];
+  readonly resolve: (results: ResultSet[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A group holds the write lock for one commit; these bounds keep that to some tens of milliseconds. */
+const GROUP_STATEMENTS_MAX = 512;
+const GROUP_BYTES_MAX = 8 * 1024 * 1024;
+
+/**
+ * The one way to change the database. Writes that wait while another commit is under way are committed together
+ * (group commit): one fsync acknowledges them all. Before a commit the file lock is taken, which waits without
+ * blocking the event loop and is fair between processes, as SQLite's own busy wait is neither.
+ */
+export class Writer {
+  #connection: Connection;
+  #lock: ReusableLock | null;
+  #clock: Clock;
+  #queue: Pending[] = [];
+  #running: Promise<void> | null = null;
+
+  /** `lock` is null for a database server, which orders its writers itself. */
+  constructor(connection: Connection, lock: ReusableLock | null, clock: Clock) {
+    this.#connection = connection;
+    this.#lock = lock;
+    this.#clock = clock;
+  }
+
+  /** Runs the statements as one transaction; resolves after COMMIT, with one result per statement. */
+  write(statements: readonly Statement[]): Promise<ResultSet[]> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ statements, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Runs `work` alone under the write lock, for migrations. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    await this.drained();
+    return await this.#locked(work);
+  }
+
+  /** Resolves when nothing is waiting to be written. */
+  async drained(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    // One microtask of patience lets everything that was asked for in this turn join the first group.
+    await Promise.resolve();
+    while (this.#queue.length > 0) {
+      await this.#commitGroup();
+      // Native memory of the client is freed, and timers run, only when the event loop turns.
+      if (this.#queue.length > 0) await this.#clock.turn();
+    }
+    // In the same turn as the last look at the queue: whoever writes from now on starts the next run.
+    this.#running = null;
+  }
+
+  async #commitGroup(): Promise<void> {
+    let group: Pending[] = [];
+    try {
+      const results = await this.#locked(() => {
+        group = this.#takeGroup();
+        return this.#connection.transact(group.flatMap((pending) => pending.statements));
+      });
+      this.#settle(group, results);
+    } catch (error) {
+      if (group.length === 0) group = this.#takeGroup();
+      if (group.length === 1 || isFinalWord(error)) this.#fail(group, error);
+      else await this.#commitOneByOne(group);
+    }
+  }
+
+  /** One bad member rolled the whole group back; alone, each gets its own commit or its own error. */
+  async #commitOneByOne(group: readonly Pending[]): Promise<void> {
+    for (const pending of group) {
+      try {
+        this.#settle([pending], await this.#locked(() => this.#connection.transact(pending.statements)));
+      } catch (error) {
+        this.#fail([pending], error);
+      }
+    }
+  }
+
+  async #locked<T>(work: () => Promise<T>): Promise<T> {
+    await this.#lock?.lock();
+    try {
+      return await work();
+    } finally {
+      this.#lock?.unlock();
+    }
+  }
+
+  #takeGroup(): Pending[] {
+    let statements = 0;
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#queue.length) {
+      const next = this.#queue[count]!;
+      statements += next.statements.length;
+      bytes += sizeOf(next.statements);
+      if (count > 0 && (statements > GROUP_STATEMENTS_MAX || bytes > GROUP_BYTES_MAX)) break;
+      count++;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  #settle(group: readonly Pending[], results: ResultSet[]): void {
+    let at = 0;
+    for (const pending of group) {
+      pending.resolve(results.slice(at, at + pending.statements.length));
+      at += pending.statements.length;
+    }
+  }
+
+  #fail(group: readonly Pending[], error: unknown): void {
+    for (const pending of group) pending.reject(error);
+  }
+}
+
+/**
+ * True when trying the members one by one is useless or wrong: after a lost answer the group may be committed, and
+ * doing it again would do it twice.
+ */
+function isFinalWord(error: unknown): boolean {
+  return isGlassboxError(error, "storage_busy") || isGlassboxError(error, "storage_unreachable") ||
+    isGlassboxError(error, "shutting_down");
+}
+
+function sizeOf(statements: readonly Statement[]): number {
+  let bytes = 0;
+  for (const { args } of statements) {
+    for (const arg of args) {
+      if (typeof arg === "string") bytes += arg.length;
+      else if (arg instanceof Uint8Array) bytes += arg.length;
+    }
+  }
+  return bytes;
+}
