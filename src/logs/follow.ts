@@ -1,0 +1,74 @@
+import type { JobEvent, JobState, LogLine, PartialLine } from "../core/job.ts";
+import { jobNotFound } from "../store/jobs.ts";
+import type { Store } from "../store/store.ts";
+import type { Sighting } from "../store/lines.ts";
+import { decodeFrames } from "./frames.ts";
+
+export interface FollowOptions {
+  /** Give what comes after this line number; 0 for all. */
+  readonly afterLine: number;
+  /** Give what comes after this event number; 0 for all. */
+  readonly afterEvent: number;
+  /** Wait for more until the job is final; otherwise give what is stored and end. */
+  readonly live: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** News of a job, in the order to show it: lines, then unfinished text, then events. */
+export interface News {
+  readonly state: JobState;
+  readonly lines: readonly LogLine[];
+  /** The unfinished text of each stream as it is now; absent while there are more lines to give first. */
+  readonly partials: readonly PartialLine[] | null;
+  readonly events: readonly JobEvent[];
+}
+
+/**
+ * One page of a replay: enough to be quick, little enough to keep the event loop and memory free, and below the
+ * 10 MB that a server answers with at most, even when every chunk and event is as large as it may be.
+ */
+const PAGE = { chunks: 8, events: 50 };
+
+/**
+ * Follows a job: first all that is stored, then what comes, by one and the same query, so that a watcher who
+ * returns with its last numbers misses nothing and sees nothing twice. Ends when the job is final and all of it
+ * was given, or when `signal` aborts. Throws `job_not_found`.
+ */
+export async function* follow(store: Store, jobId: string, options: FollowOptions): AsyncGenerator<News> {
+  const subscription = store.changes.subscribe(jobId);
+  let { afterLine, afterEvent } = options;
+  let shown = "";
+  try {
+    while (!options.signal?.aborted) {
+      subscription.reset();
+      const sighting = await store.lines.after(jobId, afterLine, afterEvent, PAGE);
+      if (sighting.state === null) throw jobNotFound(jobId);
+      const behind = sighting.chunks.length === PAGE.chunks;
+      const news = toNews(sighting, sighting.state, afterLine, behind);
+      afterLine = news.lines.at(-1)?.seq ?? afterLine;
+      afterEvent = news.events.at(-1)?.seq ?? afterEvent;
+      const partials = fingerprint(news.partials);
+      if (news.lines.length > 0 || news.events.length > 0 || partials !== shown) yield news;
+      shown = partials;
+      if (behind || sighting.events.length === PAGE.events) continue;
+      if (sighting.isFinal || !options.live) return;
+      await subscription.next(options.signal);
+    }
+  } finally {
+    subscription.close();
+  }
+}
+
+/** While lines are still to come, events wait: `finished` must be the last thing a watcher hears. */
+function toNews(sighting: Sighting, state: JobState, afterLine: number, behind: boolean): News {
+  const lines = sighting.chunks
+    .flatMap((chunk) => decodeFrames(chunk.frames, chunk.firstSeq, chunk.epoch))
+    .filter((line) => line.seq > afterLine);
+  return { state, lines, partials: behind ? null : sighting.partials, events: behind ? [] : sighting.events };
+}
+
+function fingerprint(partials: News["partials"]): string {
+  return (partials ?? []).map((partial) => `${partial.stream}:${partial.epoch}:${partial.bytes.length}`).join(
+    " ",
+  );
+}

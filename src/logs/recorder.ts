@@ -1,0 +1,202 @@
+import type { Clock } from "../core/host.ts";
+import { displayCut } from "../core/display.ts";
+import type { StreamName } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Captured } from "../store/jobs.ts";
+import type { LineChunk } from "../store/transitions.ts";
+import { encodeFrames, framedBytes, type NewLine } from "./frames.ts";
+import { Splitter } from "./splitter.ts";
+
+export interface RecorderOptions {
+  readonly clock: Clock;
+  /** Number of the first line. */
+  readonly firstSeq: number;
+  /** Output above this is dropped from there on, and counted. */
+  readonly outputBytesMax: number;
+  /** Commits what was captured; resolves after COMMIT. */
+  readonly store: (captured: Captured) => Promise<void>;
+  /** Called once when storing fails; what comes after it is only counted, as dropped. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export interface OutputTotals {
+  readonly lineCount: number;
+  readonly outputBytes: number;
+  readonly droppedLines: number;
+  readonly droppedBytes: number;
+  readonly lastLines: readonly string[];
+}
+
+interface StreamState {
+  readonly splitter: Splitter;
+  /** Unfinished text came or went since it was last stored. */
+  partialChanged: boolean;
+  partialStored: boolean;
+}
+
+/**
+ * Numbers the lines of one attempt and commits them as they come: at once when it is quiet, in company when it is
+ * busy. What waits for its commit is bounded; `push` then waits, the pipe fills, and the program waits too.
+ */
+export class Recorder {
+  #options: RecorderOptions;
+  #streams: Record<StreamName, StreamState>;
+  #lines: NewLine[] = [];
+  /** Chunks whose commit failed; they are given back by `close`, so that no number is missing. */
+  #unstored: readonly LineChunk[] = [];
+  #waitingBytes = 0;
+  #nextSeq: number;
+  #totals = { lineCount: 0, outputBytes: 0, droppedLines: 0, droppedBytes: 0 };
+  #tail: Uint8Array[] = [];
+  #flushing: Promise<void> | null = null;
+  #room: (() => void)[] = [];
+  #failed = false;
+  #closed = new AbortController();
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#nextSeq = options.firstSeq;
+    this.#streams = { stdout: newStream(), stderr: newStream() };
+  }
+
+  /** Takes bytes of a stream; resolves when there is room for more. */
+  async push(stream: StreamName, bytes: Uint8Array): Promise<void> {
+    if (bytes.length === 0) return;
+    const state = this.#streams[stream];
+    for (const line of state.splitter.push(bytes)) this.#add(stream, line.bytes, line.end);
+    state.partialChanged = true;
+    if (this.#failed) return;
+    this.#flushing ??= this.#flushLoop();
+    while (this.#waitingBytes > LIMITS.captureBytesMax && !this.#failed) {
+      await new Promise<void>((resolve) => this.#room.push(resolve));
+    }
+  }
+
+  /** Ends both streams and gives what is not stored yet, to be committed together with the final state. */
+  async close(): Promise<Captured> {
+    this.#closed.abort();
+    await this.#flushing;
+    for (const stream of ["stdout", "stderr"] as const) {
+      const last = this.#streams[stream].splitter.end();
+      if (last !== null) this.#add(stream, last.bytes, last.end);
+      this.#streams[stream].partialChanged = true;
+    }
+    const { chunks, partials } = this.#take();
+    return { chunks: [...this.#unstored, ...chunks], partials };
+  }
+
+  get totals(): OutputTotals {
+    const lastLines = this.#tail.slice(-LIMITS.lastLinesKept).map((bytes) => displayCut(bytes, 200));
+    return { ...this.#totals, lastLines };
+  }
+
+  get isDropping(): boolean {
+    return this.#failed || this.#totals.droppedLines > 0;
+  }
+
+  #add(stream: StreamName, bytes: Uint8Array, end: NewLine["end"]): void {
+    const size = bytes.length + (end === "newline" ? 1 : 0);
+    if (this.#exceeds(size)) {
+      this.#totals.droppedLines++;
+      this.#totals.droppedBytes += size;
+      return;
+    }
+    const line: NewLine = { seq: this.#nextSeq++, stream, atMs: this.#options.clock.nowMs(), end, bytes };
+    this.#lines.push(line);
+    this.#waitingBytes += framedBytes(line);
+    this.#totals.lineCount++;
+    this.#totals.outputBytes += size;
+    this.#remember(bytes);
+  }
+
+  /** One line too many ends the record: what came after a hole would read as if it had followed. */
+  #exceeds(bytes: number): boolean {
+    return this.isDropping || this.#totals.outputBytes + bytes > this.#options.outputBytesMax;
+  }
+
+  /** Decoding every line of a flood would cost more than storing it, so only raw tails are kept until asked for. */
+  #remember(bytes: Uint8Array): void {
+    this.#tail.push(bytes);
+    if (this.#tail.length > 8 * LIMITS.lastLinesKept) {
+      this.#tail.splice(0, this.#tail.length - LIMITS.lastLinesKept);
+    }
+  }
+
+  async #flushLoop(): Promise<void> {
+    const { clock, store, onFailure } = this.#options;
+    try {
+      // The first line after a quiet time goes at once; those right behind it travel together.
+      await clock.turn();
+      while (this.#hasNews() && !this.#closed.signal.aborted) {
+        const captured = this.#take();
+        this.#unstored = captured.chunks;
+        if (captured.chunks.length > 0 || Object.keys(captured.partials).length > 0) await store(captured);
+        this.#unstored = [];
+        if (this.#waitingBytes < LIMITS.chunkBytesMax) {
+          await clock.sleep(LIMITS.captureFlushMs, this.#closed.signal);
+        }
+      }
+    } catch (error) {
+      this.#failed = true;
+      onFailure(error);
+    } finally {
+      // In the same turn as the last look for news: whoever pushes from now on starts the next loop.
+      this.#flushing = null;
+      this.#wakeWaiting();
+    }
+  }
+
+  #hasNews(): boolean {
+    return this.#lines.length > 0 || Object.values(this.#streams).some((state) => state.partialChanged);
+  }
+
+  #take(): Captured {
+    const chunks = toChunks(this.#lines);
+    this.#lines = [];
+    this.#waitingBytes = 0;
+    this.#wakeWaiting();
+    return { chunks, partials: this.#takePartials() };
+  }
+
+  #wakeWaiting(): void {
+    for (const wake of this.#room.splice(0)) wake();
+  }
+
+  #takePartials(): Captured["partials"] {
+    const partials: Partial<Record<StreamName, Uint8Array | null>> = {};
+    for (const stream of ["stdout", "stderr"] as const) {
+      const state = this.#streams[stream];
+      if (!state.partialChanged) continue;
+      state.partialChanged = false;
+      const text = state.splitter.partial;
+      const show = text.length > 0 && !this.#exceeds(text.length);
+      if (show) partials[stream] = text;
+      // What a failed commit was to remove may still be there, so then it is removed once more.
+      else if (state.partialStored || this.#failed) partials[stream] = null;
+      state.partialStored = show;
+    }
+    return partials;
+  }
+}
+
+function newStream(): StreamState {
+  return { splitter: new Splitter(LIMITS.lineBytesMax), partialChanged: false, partialStored: false };
+}
+
+/** Lines in order become chunks that a reader can take one at a time. */
+function toChunks(lines: readonly NewLine[]): LineChunk[] {
+  const chunks: LineChunk[] = [];
+  for (let start = 0; start < lines.length;) {
+    let stop = start;
+    let bytes = 0;
+    while (
+      stop < lines.length && (stop === start || bytes + framedBytes(lines[stop]!) <= LIMITS.chunkBytesMax)
+    ) {
+      bytes += framedBytes(lines[stop++]!);
+    }
+    const part = lines.slice(start, stop);
+    chunks.push({ firstSeq: part[0]!.seq, lastSeq: part[part.length - 1]!.seq, frames: encodeFrames(part) });
+    start = stop;
+  }
+  return chunks;
+}
