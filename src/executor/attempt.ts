@@ -1,0 +1,242 @@
+import { GlassboxError, isGlassboxError, messageOf } from "../core/errors.ts";
+import type { Child, ChildExit } from "../core/host.ts";
+import type { Job, JobFailure } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Task } from "../core/task.ts";
+import { Recorder } from "../logs/recorder.ts";
+import { cancelTopic } from "../store/jobs.ts";
+import type { Fence, Finish } from "../store/transitions.ts";
+import { AttemptDirectory } from "./attempt_directory.ts";
+import type { ExecutorContext } from "./context.ts";
+import { Reports } from "./reports.ts";
+import { type Ending, start, type Started } from "./start.ts";
+import { StartFailure } from "./start_failure.ts";
+import { Stopper } from "./stop.ts";
+import { UsageSampler } from "./usage.ts";
+
+/**
+ * One try at a claimed job, from its row to its final state. Every launch runs jobs through here, so equal jobs
+ * leave equal rows, events, lines and results. Never throws for what the job did; only when nothing can be recorded.
+ */
+export class Attempt {
+  readonly #context: ExecutorContext;
+  readonly #job: Job;
+  readonly #fence: Fence;
+  readonly #stopper: Stopper;
+  readonly #directory: AttemptDirectory;
+  readonly #reports: Reports;
+
+  constructor(context: ExecutorContext, job: Job, worker: string) {
+    this.#context = context;
+    this.#job = job;
+    this.#fence = { jobId: job.id, worker, epoch: job.epoch };
+    this.#stopper = new Stopper(context.host.clock, job.graceMs);
+    this.#directory = new AttemptDirectory(context.host.files, context.store.runDirectory, job.id, job.epoch);
+    this.#reports = new Reports(
+      context,
+      this.#fence,
+      this.#directory.scratch,
+      (error) => this.#cannotRecord(error),
+    );
+  }
+
+  get jobId(): string {
+    return this.#job.id;
+  }
+
+  /** Kills the job's processes at once instead of after the grace period. */
+  insist(): void {
+    this.#stopper.insist();
+  }
+
+  /** Runs to the final state. */
+  async run(): Promise<void> {
+    const { host, store } = this.#context;
+    const startedMs = host.clock.monotonicMs();
+    const recorder = new Recorder({
+      clock: host.clock,
+      firstSeq: await store.lines.lastSeq(this.#job.id) + 1,
+      outputBytesMax: this.#job.outputBytesMax,
+      store: (captured) => store.jobs.recordOutput(this.#fence, captured),
+      onFailure: (error) => this.#cannotRecord(error),
+    });
+    const watching = this.#watchForCancel();
+    const work = new Work(recorder);
+    try {
+      await this.#directory.make();
+      work.ending = await this.#work(work);
+    } catch (error) {
+      work.ending = { failure: failureOf(error) };
+    } finally {
+      this.#stopper.end();
+    }
+    await watching;
+    await this.#finish(work, recorder, host.clock.monotonicMs() - startedMs);
+  }
+
+  async #work(work: Work): Promise<Ending> {
+    const task = this.#context.registry.get(this.#job.task);
+    if (task === undefined) {
+      return { failure: { code: "internal", message: `Cannot find task ${this.#job.task}` } };
+    }
+    const input = task.input.safeParse(this.#job.input);
+    if (!input.success) {
+      return {
+        failure: { code: "invalid_input", message: "Cannot run the job as this glassbox refuses its input" },
+      };
+    }
+    if (await this.#isCancelled()) {
+      return { failure: { code: "internal", message: "stopped before it started" } };
+    }
+    const started = await start(this.#context, {
+      job: this.#job,
+      task,
+      input: input.data,
+      scratch: this.#directory.scratch,
+      reports: this.#reports,
+      signal: this.#stopper.signal,
+      log: (stream, bytes) => work.recorder.push(stream, bytes),
+    });
+    void this.#stopper.deadline(this.#job.timeoutMs);
+    if ("inline" in started) return await started.inline;
+    return await this.#attend(started, task, work);
+  }
+
+  /** Attends a child from its start until it and its pipes have ended. */
+  async #attend(started: Extract<Started, { child: Child }>, task: Task, work: Work): Promise<Ending> {
+    const { child, program } = started;
+    this.#stopper.attach((signal) => child.signalGroup(signal));
+    const { pid, startTicks } = child.identity;
+    this.#reports.record(this.#context.store.jobs.recordStarted(this.#fence, { pid, startTicks, program }));
+    const sampler = new UsageSampler(child, this.#context.host.clock);
+    void sampler.run(this.#stopper.ended);
+    const pipes = Promise.all([
+      pump(child.stdout, (bytes) => work.recorder.push("stdout", bytes)),
+      pump(child.stderr, (bytes) => work.recorder.push("stderr", bytes)),
+      child.control === null ? undefined : this.#reports.read(child.control),
+    ]);
+    work.exit = await child.exited;
+    await this.#clearLeftovers(child, pipes);
+    work.usage = sampler.usage;
+    await this.#reports.settled();
+    if (this.#stopper.reason !== null) return { failure: { code: "internal", message: "stopped" } };
+    return await started.end(work.exit, task);
+  }
+
+  /** What a program leaves running may finish writing for a while; then it is killed, as nobody would ever own it. */
+  async #clearLeftovers(child: Child, pipes: Promise<unknown>): Promise<void> {
+    const done = new AbortController();
+    const ended = pipes.then(() => done.abort());
+    await this.#context.host.clock.sleep(
+      LIMITS.leftoverGraceMs,
+      AbortSignal.any([done.signal, this.#stopper.signal]),
+    );
+    // A stopped job's tree still has its own grace period to end in.
+    if (!done.signal.aborted && this.#stopper.reason !== null) {
+      await this.#context.host.clock.sleep(this.#job.graceMs, done.signal);
+    }
+    if (!done.signal.aborted) this.#reports.event("leftovers_killed", { afterMs: LIMITS.leftoverGraceMs });
+    child.signalGroup("SIGKILL");
+    if (!done.signal.aborted) child.abandonPipes();
+    await ended;
+  }
+
+  async #finish(work: Work, recorder: Recorder, wallMs: number): Promise<void> {
+    const { store } = this.#context;
+    if (this.#stopper.reason === "fenced") return await this.#giveUp(recorder);
+    const last = await recorder.close();
+    const { droppedLines, droppedBytes } = recorder.totals;
+    if (droppedLines > 0) {
+      this.#reports.event("output_dropped", {
+        droppedLines,
+        droppedBytes,
+        outputBytesMax: this.#job.outputBytesMax,
+      });
+    }
+    await this.#reports.settled();
+    const evidence = {
+      exitCode: work.exit?.code ?? null,
+      signal: work.exit?.signal ?? null,
+      wallMs: Math.round(wallMs),
+      cpuMs: work.usage.cpuMs,
+      peakMemoryBytes: work.usage.peakMemoryBytes,
+      ...recorder.totals,
+    };
+    const finish = { ...this.#verdict(work), evidence } satisfies Finish;
+    await this.#directory.saveOutcome(finish, last).catch(() => undefined);
+    await store.jobs.finish(this.#fence, finish, last);
+    await this.#directory.remove();
+  }
+
+  /** The final state: a stop from outside outweighs how the work ended, unless the work had ended before it. */
+  #verdict(work: Work): Pick<Finish, "state" | "resultJson" | "failure"> {
+    const ending = work.ending;
+    if (this.#stopper.reason === "cancel") return { state: "cancelled", resultJson: null, failure: null };
+    if (this.#stopper.reason === "timeout") {
+      const message = `The job was stopped as it ran longer than its timeout of ${this.#job.timeoutMs} ms`;
+      return { state: "failed", resultJson: null, failure: { code: "timeout", message } };
+    }
+    if (this.#stopper.reason === "storage") {
+      return { state: "failed", resultJson: null, failure: failureOf(this.#stopper.cause) };
+    }
+    if ("failure" in ending) return { state: "failed", resultJson: null, failure: ending.failure };
+    return { state: "completed", resultJson: JSON.stringify(ending.result), failure: null };
+  }
+
+  /** The job belongs to someone else now: nothing more may be written about this attempt. */
+  async #giveUp(recorder: Recorder): Promise<void> {
+    await recorder.close();
+    await this.#directory.remove();
+  }
+
+  async #watchForCancel(): Promise<void> {
+    const subscription = this.#context.store.changes.subscribe(cancelTopic(this.#job.id));
+    try {
+      while (!this.#stopper.ended.aborted) {
+        subscription.reset();
+        if (await this.#isCancelled()) return;
+        await subscription.next(this.#stopper.ended);
+      }
+    } catch (error) {
+      this.#cannotRecord(error);
+    } finally {
+      subscription.close();
+    }
+  }
+
+  async #isCancelled(): Promise<boolean> {
+    const job = await this.#context.store.jobs.find(this.#job.id);
+    if (job?.cancel) this.#stopper.stop("cancel");
+    return this.#stopper.reason !== null;
+  }
+
+  #cannotRecord(error: unknown): void {
+    this.#stopper.stop(isGlassboxError(error, "fenced") ? "fenced" : "storage", error);
+  }
+}
+
+/** What is known of the work so far; kept outside it, so that an exception loses nothing. */
+class Work {
+  ending: Ending = { failure: { code: "internal", message: "The attempt ended without an outcome" } };
+  exit: ChildExit | null = null;
+  usage: { peakMemoryBytes: number | null; cpuMs: number | null } = { peakMemoryBytes: null, cpuMs: null };
+
+  constructor(readonly recorder: Recorder) {}
+}
+
+async function pump(
+  pieces: AsyncIterable<Uint8Array>,
+  push: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
+  for await (const piece of pieces) await push(piece);
+}
+
+/** An error met while running a job, as the failure its row shows. */
+export function failureOf(error: unknown): JobFailure {
+  if (error instanceof StartFailure) return { code: error.code, message: error.message };
+  if (isGlassboxError(error, "storage_full")) return { code: "storage_full", message: error.message };
+  if (error instanceof GlassboxError) return { code: "internal", message: error.message };
+  const code = String((error as { code?: unknown } | null)?.code ?? "");
+  if (code === "ENOSPC") return { code: "storage_full", message: "Cannot run the job as the disk is full" };
+  return { code: "internal", message: `Cannot run the job: ${messageOf(error)}` };
+}

@@ -1,0 +1,63 @@
+import { z } from "zod";
+import { fromBase64, toBase64 } from "../core/bytes.ts";
+import type { Files } from "../core/host.ts";
+import type { Captured } from "../store/jobs.ts";
+import type { Finish } from "../store/transitions.ts";
+
+const SavedOutcome = z.object({
+  finish: z.object({
+    state: z.enum(["completed", "failed", "cancelled"]),
+    resultJson: z.string().nullable(),
+    failure: z.any(),
+    evidence: z.any(),
+  }),
+  chunks: z.array(z.object({ firstSeq: z.number(), lastSeq: z.number(), frames: z.string() })),
+});
+
+const OUTCOME_BYTES_MAX = 64 * 1024 * 1024;
+
+/** The private directory of an attempt: its scratch space, and its outcome until that is in the database. */
+export class AttemptDirectory {
+  /** The task's own space. */
+  readonly scratch: string;
+  readonly #root: string;
+  readonly #files: Files;
+
+  constructor(files: Files, runDirectory: string, jobId: string, epoch: number) {
+    this.#files = files;
+    this.#root = `${runDirectory}/attempts/${jobId}.${epoch}`;
+    this.scratch = `${this.#root}/scratch`;
+  }
+
+  async make(): Promise<void> {
+    await this.#files.makeDirectory(this.scratch, 0o700);
+  }
+
+  /**
+   * Notes how the attempt ended before that is committed: should this process die between the two, whoever
+   * starts next records what happened instead of calling the attempt lost.
+   */
+  async saveOutcome(finish: Finish, last: Captured): Promise<void> {
+    const chunks = last.chunks.map((chunk) => ({ ...chunk, frames: toBase64(chunk.frames) }));
+    const text = JSON.stringify({ finish, chunks });
+    await this.#files.writeAtomic(`${this.#root}/outcome.json`, new TextEncoder().encode(text), {
+      mode: 0o600,
+    });
+  }
+
+  /** What `saveOutcome` noted, or null when nothing usable is there. */
+  async readOutcome(): Promise<{ finish: Finish; last: Captured } | null> {
+    try {
+      const bytes = await this.#files.read(`${this.#root}/outcome.json`, OUTCOME_BYTES_MAX);
+      const saved = SavedOutcome.parse(JSON.parse(new TextDecoder().decode(bytes)));
+      const chunks = saved.chunks.map((chunk) => ({ ...chunk, frames: fromBase64(chunk.frames) }));
+      return { finish: saved.finish, last: { chunks, partials: { stdout: null, stderr: null } } };
+    } catch {
+      return null;
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.#files.remove(this.#root);
+  }
+}

@@ -1,0 +1,99 @@
+import { CONTROL_FD } from "../core/control.ts";
+import type { Host, SpawnRequest } from "../core/host.ts";
+import type { Job } from "../core/job.ts";
+import { baseName } from "../core/paths.ts";
+import type { Command } from "../core/task.ts";
+
+/** What programs are told so that they write at once, for those that listen to their environment. */
+const UNBUFFERED: Readonly<Record<string, string>> = { PYTHONUNBUFFERED: "1" };
+
+/** Never handed down: the first turns a Bun binary into another program, the second is a secret. */
+const WITHHELD = ["BUN_BE_BUN", "GLASSBOX_DB_TOKEN"];
+
+/** NAME=value in the environment of everything an attempt starts: finds what is left of it after a crash. */
+export function attemptMarker(
+  databaseId: string,
+  jobId: string,
+  epoch: number,
+): { name: string; value: string } {
+  return { name: "GLASSBOX_ATTEMPT", value: `${databaseId.slice(0, 8)}.${jobId}.${epoch}` };
+}
+
+/** The environment of an attempt: that of this process, what the request adds, and who the attempt is. */
+export function attemptEnvironment(
+  host: Host,
+  databaseId: string,
+  job: Job,
+  directory: string,
+  added: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const marker = attemptMarker(databaseId, job.id, job.epoch);
+  const environment: Record<string, string> = {
+    ...host.processes.environment,
+    ...UNBUFFERED,
+    ...added,
+    [marker.name]: marker.value,
+    GLASSBOX_JOB_ID: job.id,
+    GLASSBOX_EPOCH: String(job.epoch),
+    GLASSBOX_DIRECTORY: directory,
+    GLASSBOX_CONTROL_FD: String(CONTROL_FD),
+  };
+  for (const name of WITHHELD) delete environment[name];
+  return environment;
+}
+
+/**
+ * Starts a program so that it dies with us and writes line by line, where the helpers for that exist: setpriv(1)
+ * asks the kernel to kill it when this process dies, stdbuf(1) turns off the block buffering of C programs. Both
+ * replace themselves by the program, so pid, signals and exit code are its own.
+ */
+export async function programRequest(
+  host: Host,
+  command: Command,
+  cwd: string,
+  env: Record<string, string>,
+): Promise<SpawnRequest> {
+  const line = [
+    ...await helper(host, "setpriv", ["--pdeathsig", "KILL", "--"]),
+    ...await helper(host, "stdbuf", ["-oL", "-eL", "--"]),
+    command.program,
+    ...command.args,
+  ];
+  const [program, ...args] = line as [string, ...string[]];
+  return { program, args, cwd, env, stdin: command.stdin, control: true };
+}
+
+/** A task of this build in a child made from the same binary. */
+export async function dispatchRequest(
+  host: Host,
+  cwd: string,
+  env: Record<string, string>,
+  stdin: Uint8Array,
+): Promise<SpawnRequest> {
+  const line = [
+    ...await helper(host, "setpriv", ["--pdeathsig", "KILL", "--"]),
+    ...host.processes.selfCommand,
+    "dispatch",
+  ];
+  const [program, ...args] = line as [string, ...string[]];
+  return { program, args, cwd, env, stdin, control: true };
+}
+
+const known = new WeakMap<Host, Map<string, Promise<string | null>>>();
+
+async function helper(host: Host, name: string, args: readonly string[]): Promise<string[]> {
+  const helpers = known.get(host) ?? new Map<string, Promise<string | null>>();
+  known.set(host, helpers);
+  const path = helpers.get(name) ?? findHelper(host, name);
+  helpers.set(name, path);
+  const found = await path;
+  return found === null ? [] : [found, ...args];
+}
+
+/** BusyBox has a setpriv that knows no --pdeathsig, so its links are passed over. */
+async function findHelper(host: Host, name: string): Promise<string | null> {
+  const found = await host.processes.findProgram(name, "/", host.processes.environment);
+  if (!("path" in found)) return null;
+  const real = await host.files.realPath(found.path);
+  return real === null || baseName(real) === "busybox" ? null : found.path;
+}

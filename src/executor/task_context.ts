@@ -1,0 +1,44 @@
+import type { ControlMessage } from "../core/control.ts";
+import type { StreamName } from "../core/job.ts";
+import type { TaskContext } from "../core/task.ts";
+import type { ExecutorContext } from "./context.ts";
+import type { StartRequest } from "./start.ts";
+
+/** How a task's words reach whoever records them: over the control channel, or by a call. */
+export interface TaskOutlet {
+  send(message: ControlMessage): Promise<void>;
+  log(stream: StreamName, bytes: Uint8Array): Promise<void>;
+  /** Writes the bytes of an artifact into the scratch directory, under this path. */
+  save(path: string, bytes: Uint8Array): Promise<void>;
+}
+
+/** The context of a task in this process. */
+export function inlineContext(context: ExecutorContext, request: StartRequest): TaskContext {
+  const { job, scratch, signal, reports } = request;
+  return taskContext({ jobId: job.id, epoch: job.epoch, directory: scratch, signal }, {
+    send: (message) => reports.take(message),
+    log: request.log,
+    save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
+  });
+}
+
+/** The one TaskContext there is; what differs between a child and inline is only the outlet. */
+export function taskContext(
+  identity: Pick<TaskContext, "jobId" | "epoch" | "directory" | "signal">,
+  outlet: TaskOutlet,
+): TaskContext {
+  const encoder = new TextEncoder();
+  let saved = 0;
+  return {
+    ...identity,
+    log: (text, stream = "stdout") => outlet.log(stream, encoder.encode(`${text}\n`)),
+    progress: (fraction, message) =>
+      outlet.send({ type: "progress", fraction, ...(message === undefined ? {} : { message }) }),
+    event: (kind, data) => outlet.send({ type: "event", kind, data: data as never }),
+    artifact: async (name, content, mediaType) => {
+      const path = `${identity.directory}/.artifact-${++saved}`;
+      await outlet.save(path, typeof content === "string" ? encoder.encode(content) : content);
+      await outlet.send({ type: "artifact", name, path, ...(mediaType === undefined ? {} : { mediaType }) });
+    },
+  };
+}
