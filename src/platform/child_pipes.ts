@@ -1,0 +1,190 @@
+/**
+ * The pipes between us and a child. Deno and Node make them while they start the child. Bun would make sockets,
+ * on which `tee /dev/stderr` or `cat /dev/stdin` fail in the child, so there they are made beforehand.
+ */
+
+import type { ChildProcess } from "node:child_process";
+import { closeSync } from "node:fs";
+import process from "node:process";
+import type { Readable, Writable } from "node:stream";
+import { type Libc, loadLibc } from "./bun_libc.ts";
+import { codeOf } from "./node_error.ts";
+import { bun, engine } from "./runtime.ts";
+
+/** One stream of a child, read piece by piece. */
+export interface Source extends AsyncIterable<Uint8Array> {
+  /** Ends the iteration, even one that waits, and gives the descriptor back. */
+  abandon(): void;
+}
+
+/** What is to be connected. */
+export interface PipeRequest {
+  readonly stdin: Uint8Array | null;
+  readonly control: boolean;
+}
+
+export interface ConnectedPipes {
+  readonly stdout: Source;
+  readonly stderr: Source;
+  readonly control: Source | null;
+}
+
+/** The pipes of one child that is about to start. */
+export interface ChildPipes {
+  /** What `spawn` of `node:child_process` wants to be told. */
+  readonly stdio: ("pipe" | "ignore" | number)[];
+  /** Call it right after `spawn`: closes the child's ends and sends it its input. */
+  connect(child: ChildProcess): ConnectedPipes;
+  /** For a child that could not be started. */
+  discard(): void;
+}
+
+export async function makePipes(request: PipeRequest): Promise<ChildPipes> {
+  if (engine === "bun" && process.platform === "linux") return bunPipes(await loadLibc(), request);
+  return nodePipes(request);
+}
+
+function nodePipes({ stdin, control }: PipeRequest): ChildPipes {
+  return {
+    stdio: [stdin ? "pipe" : "ignore", "pipe", "pipe", control ? "pipe" : "ignore"],
+    connect(child) {
+      if (stdin) writeInput(child.stdin!, stdin);
+      return {
+        stdout: new StreamSource(child.stdout!),
+        stderr: new StreamSource(child.stderr!),
+        control: control ? new StreamSource(child.stdio[3] as Readable) : null,
+      };
+    },
+    discard() {},
+  };
+}
+
+/** A child need not read its input: a broken pipe is its own affair. */
+function writeInput(stream: Writable, bytes: Uint8Array): void {
+  stream.on("error", () => {});
+  stream.end(bytes);
+}
+
+/** A stream of Node's kind. It listens at once, as Node throws unread output away when the child ends. */
+class StreamSource implements Source {
+  readonly #stream: Readable;
+  #ended = false;
+  #error: unknown = null;
+  #wake: () => void = () => {};
+
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    const wake = () => this.#wake();
+    const end = () => {
+      this.#ended = true;
+      this.#wake();
+    };
+    stream.on("readable", wake).on("end", end).on("close", end);
+    stream.on("error", (error) => {
+      this.#error = error;
+      end();
+    });
+  }
+
+  abandon(): void {
+    this.#ended = true;
+    this.#error = null;
+    this.#stream.on("error", () => this.#error = null);
+    this.#stream.destroy();
+    this.#wake();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const piece = this.#stream.read() as Uint8Array | null;
+      if (piece !== null) {
+        yield piece;
+      } else if (this.#ended) {
+        if (this.#error) throw this.#error;
+        return;
+      } else {
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+    }
+  }
+}
+
+interface Pipe {
+  readonly read: number;
+  readonly write: number;
+}
+
+function bunPipes(libc: Libc, { stdin, control }: PipeRequest): ChildPipes {
+  const made: Pipe[] = [];
+  const make = (ours: "read" | "write") => {
+    const pipe = libc.pipe(ours);
+    made.push(pipe);
+    return pipe;
+  };
+  const discard = () => made.forEach(({ read, write }) => [read, write].forEach(closeSync));
+  try {
+    const outputs = [make("read"), make("read"), ...(control ? [make("read")] : [])];
+    const input = stdin ? make("write") : null;
+    return {
+      stdio: [input ? input.read : "ignore", ...outputs.map((pipe) => pipe.write)],
+      connect() {
+        for (const { write } of outputs) closeSync(write);
+        if (input) closeSync(input.read);
+        if (input && stdin) void writeDescriptorInput(input.write, stdin);
+        const [stdout, stderr, third] = outputs.map((pipe) => new DescriptorSource(pipe.read));
+        return { stdout: stdout!, stderr: stderr!, control: third ?? null };
+      },
+      discard,
+    };
+  } catch (error) {
+    discard();
+    throw error;
+  }
+}
+
+async function writeDescriptorInput(descriptor: number, bytes: Uint8Array): Promise<void> {
+  try {
+    if (bytes.length > 0) {
+      const writer = bun().file(descriptor).writer();
+      writer.write(bytes);
+      await writer.end();
+    }
+  } catch (error) {
+    if (codeOf(error) !== "EPIPE") throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The read end of a pipe in Bun, which polls it but leaves the closing to us. */
+class DescriptorSource implements Source {
+  readonly #descriptor: number;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  #open = true;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  abandon(): void {
+    if (!this.#open) return;
+    if (this.#reader) void this.#reader.cancel().catch(() => {});
+    this.#close();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    if (!this.#open) return;
+    const reader = this.#reader ??= bun().file(this.#descriptor).stream().getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return this.#close();
+      yield value;
+    }
+  }
+
+  #close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.#descriptor);
+  }
+}

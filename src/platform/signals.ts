@@ -1,0 +1,16 @@
+/** The signals that ask this process to stop. */
+
+import process from "node:process";
+import type { Signals } from "../core/host.ts";
+
+const NAMES = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+export const systemSignals: Signals = {
+  on(handler) {
+    const listeners = NAMES.map((name) => ({ name, listener: () => handler(name) }));
+    for (const { name, listener } of listeners) process.on(name, listener);
+    return () => {
+      for (const { name, listener } of listeners) process.off(name, listener);
+    };
+  },
+};
