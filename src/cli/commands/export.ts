@@ -1,0 +1,34 @@
+import { fileUrl } from "../../config/database_url.ts";
+import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
+import { resolvePath } from "../../core/paths.ts";
+import { Store } from "../../store/store.ts";
+import type { Cli } from "../session.ts";
+import { type JobsFlags, withJob } from "./jobs.ts";
+
+/** Writes one job's whole history as a database of its own, which every glassbox and sqlite3 can read. */
+export function jobsExport(cli: Cli, flags: JobsFlags & { to: string }, word: string): Promise<number> {
+  return withJob(cli, flags, word, async ({ host, store, talk }, id) => {
+    const path = resolvePath(host.processes.workingDirectory, flags.to);
+    if (await host.files.info(path).catch(() => null) !== null) {
+      throw new GlassboxError(
+        "storage_cannot_create",
+        `Cannot export to ${quoted(flags.to)} as it exists already: name a new file`,
+      );
+    }
+    const runDirectory = await host.files.temporaryDirectory("glassbox-export-");
+    try {
+      const options = { url: fileUrl(path), token: null, path, display: path, expectId: null, runDirectory };
+      const target = await Store.open(options, host);
+      try {
+        await store.exportJob(id, target);
+      } finally {
+        await target.close();
+      }
+    } finally {
+      await host.files.remove(runDirectory);
+      await host.files.remove(`${path}.lock`);
+    }
+    await talk.say(`wrote job ${id} to ${path}`);
+    return EXIT.completed;
+  });
+}

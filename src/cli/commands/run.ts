@@ -1,0 +1,224 @@
+import { parseDuration } from "../../config/duration.ts";
+import { toBase64 } from "../../core/bytes.ts";
+import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
+import type { Host } from "../../core/host.ts";
+import type { JobRequestInput } from "../../core/request.ts";
+import { LIMITS } from "../../core/limits.ts";
+import { resolvePath } from "../../core/paths.ts";
+import { idMaker, prepareJob, type SubmitOptions } from "../../executor/submit.ts";
+import { Worker } from "../../executor/worker.ts";
+import type { NewJob } from "../../store/transitions.ts";
+import { followJob, sayOutcome } from "../follow_job.ts";
+import { jobDocument } from "../job_document.ts";
+import { readNamed, readTaskInput } from "../read_input.ts";
+import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
+
+export interface RunFlags extends GlobalFlags {
+  readonly input?: string | undefined;
+  readonly set?: readonly string[] | undefined;
+  readonly key?: string | undefined;
+  readonly timeout?: string | undefined;
+  readonly grace?: string | undefined;
+  readonly jobQueue?: string | undefined;
+  readonly priority?: string | undefined;
+  readonly outputMax?: string | undefined;
+  readonly cwd?: string | undefined;
+  readonly env?: readonly string[] | undefined;
+  readonly stdin?: string | undefined;
+  readonly artifact?: readonly string[] | undefined;
+  readonly detach?: boolean | undefined;
+  readonly json?: boolean | undefined;
+}
+
+/** `glassbox run`: `words` stand before `--`, `program` behind it; null when there is no `--`. */
+export async function run(
+  cli: Cli,
+  flags: RunFlags,
+  words: readonly string[],
+  program: readonly string[] | null,
+): Promise<number> {
+  const request = await makeRequest(cli, flags, words, program);
+  return await withSession(cli, flags, (session) => submitAndRun(session, request, flags, {}));
+}
+
+/** Submits a request and, unless it is to be detached, runs it here and shows it. */
+export async function submitAndRun(
+  session: Session,
+  request: unknown,
+  flags: Pick<RunFlags, "detach" | "json">,
+  options: SubmitOptions,
+): Promise<number> {
+  const id = idMaker(session.host)();
+  if (flags.detach) return await detach(session, await prepareJob(session, id, request, options), flags);
+  const worker = await Worker.create(session, {
+    launch: "run",
+    concurrency: 1,
+    queues: [],
+    onError: (error) => void session.talk.error(error),
+  });
+  try {
+    const job = await prepareJob(session, id, request, { ...options, reservedFor: worker.id });
+    return await runHere(session, worker, job, flags);
+  } finally {
+    await worker.close();
+  }
+}
+
+async function runHere(
+  session: Session,
+  worker: Worker,
+  job: NewJob,
+  flags: Pick<RunFlags, "json">,
+): Promise<number> {
+  const { id, created, done } = await worker.runNew(job);
+  if (!created) await session.talk.say(`key ${JSON.stringify(job.key)} was used before: showing job ${id}`);
+  const shown = await followJob(session, {
+    jobId: id,
+    toStderr: flags.json ?? false,
+    worker: created ? worker : null,
+    done,
+  });
+  await done;
+  await sayOutcome(session, shown.job);
+  if (flags.json) await writeJson(session.host, await jobDocument(session.store, id));
+  return shown.exitCode;
+}
+
+async function detach(session: Session, job: NewJob, flags: Pick<RunFlags, "json">): Promise<number> {
+  const { host, store, talk } = session;
+  const { id } = await store.jobs.submit(job);
+  if (flags.json) await writeJson(host, await jobDocument(store, id));
+  else await host.terminal.stdout.write(`${id}\n`);
+  const workers = (await store.workers.open()).filter((worker) => worker.launch !== "run");
+  if (workers.length === 0) {
+    await talk.say(
+      `job ${id} waits, as no worker is running on this database: start \`glassbox worker\` or \`glassbox serve\``,
+    );
+  }
+  return EXIT.completed;
+}
+
+export async function writeJson(host: Host, document: unknown): Promise<void> {
+  await host.terminal.stdout.write(
+    `${JSON.stringify(document, null, host.terminal.stdout.isTerminal ? 2 : undefined)}\n`,
+  );
+}
+
+async function makeRequest(
+  cli: Cli,
+  flags: RunFlags,
+  words: readonly string[],
+  program: readonly string[] | null,
+): Promise<JobRequestInput> {
+  const common = {
+    key: flags.key ?? null,
+    ...(flags.jobQueue === undefined ? {} : { queue: flags.jobQueue }),
+    ...(flags.priority === undefined ? {} : { priority: wholeNumber("--priority", flags.priority) }),
+    ...(flags.timeout === undefined ? {} : { timeoutMs: parseDuration(flags.timeout, "--timeout") }),
+    ...(flags.grace === undefined ? {} : { graceMs: parseDuration(flags.grace, "--grace") }),
+    ...(flags.outputMax === undefined
+      ? {}
+      : { outputBytesMax: wholeNumber("--output-max", flags.outputMax) }),
+  };
+  if (program !== null) {
+    return { task: "exec", input: await programInput(cli.host, flags, words, program), ...common };
+  }
+  return {
+    task: taskName(cli, flags, words),
+    input: await readTaskInput(cli.host, flags.input, flags.set ?? []) as never,
+    ...common,
+  };
+}
+
+function taskName(cli: Cli, flags: RunFlags, words: readonly string[]): string {
+  const [task, ...rest] = words;
+  if (task === undefined) {
+    throw new GlassboxError(
+      "usage",
+      "Cannot run as neither a task nor `-- PROGRAM` is given: see `glassbox run --help`",
+    );
+  }
+  if (rest.length > 0 || cli.registry.get(task) === undefined) {
+    const names = cli.registry.list().map((known) => known.name).join(", ");
+    throw new GlassboxError(
+      rest.length > 0 ? "usage" : "task_unknown",
+      `Cannot find task ${quoted(task)}: there are ${names}. To run a program: glassbox run -- ${
+        words.join(" ")
+      }`,
+    );
+  }
+  for (const [name, value] of [["--cwd", flags.cwd], ["--stdin", flags.stdin]] as const) {
+    if (value !== undefined) throw onlyForPrograms(name);
+  }
+  if (flags.env?.length) throw onlyForPrograms("--env");
+  if (flags.artifact?.length) throw onlyForPrograms("--artifact");
+  return task;
+}
+
+async function programInput(
+  host: Host,
+  flags: RunFlags,
+  words: readonly string[],
+  program: readonly string[],
+): Promise<JobRequestInput["input"]> {
+  const [name, ...args] = program;
+  if (words.length > 0 || name === undefined) {
+    throw new GlassboxError(
+      "usage",
+      name === undefined
+        ? "Cannot run as no program follows `--`: glassbox run -- PROGRAM [ARGUMENT]…"
+        : `Cannot run as either a task or a program can be given: there are ${
+          quoted(words.join(" "))
+        } and a program`,
+    );
+  }
+  if (flags.input !== undefined || flags.set?.length) {
+    throw new GlassboxError("usage", "Cannot use --input or --set with a program: its words follow `--`");
+  }
+  const cwd = resolvePath(host.processes.workingDirectory, flags.cwd ?? ".");
+  return {
+    program: name,
+    args,
+    cwd,
+    ...(flags.env?.length ? { env: environmentOf(flags.env) } : {}),
+    ...(flags.stdin === undefined ? {} : { stdin: await stdinOf(host, flags.stdin) }),
+    ...(flags.artifact?.length ? { outputs: flags.artifact.map(outputOf) } : {}),
+  };
+}
+
+/** Kept as text where it is text, so that the stored input can be read; else as base64. */
+async function stdinOf(host: Host, name: string): Promise<string | { base64: string }> {
+  const bytes = await readNamed(host, "--stdin", name, LIMITS.inputBytesMax);
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return text.includes("\0") ? { base64: toBase64(bytes) } : text;
+  } catch {
+    return { base64: toBase64(bytes) };
+  }
+}
+
+function environmentOf(assignments: readonly string[]): Record<string, string> {
+  return Object.fromEntries(assignments.map((assignment) => {
+    const cut = assignment.indexOf("=");
+    if (cut > 0) return [assignment.slice(0, cut), assignment.slice(cut + 1)];
+    throw new GlassboxError("usage", `Cannot use --env ${quoted(assignment)} as it must be NAME=VALUE`);
+  }));
+}
+
+/** `report.html` or `name=path`. */
+function outputOf(text: string): { path: string; name?: string } {
+  const cut = text.indexOf("=");
+  return cut > 0 ? { name: text.slice(0, cut), path: text.slice(cut + 1) } : { path: text };
+}
+
+function onlyForPrograms(flag: string): GlassboxError {
+  return new GlassboxError(
+    "usage",
+    `Cannot use ${flag} with a task: it is for programs, as in glassbox run ${flag} … -- PROGRAM`,
+  );
+}
+
+export function wholeNumber(flag: string, text: string): number {
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
+  throw new GlassboxError("usage", `Cannot use ${flag} ${quoted(text)} as it must be a whole number`);
+}

@@ -1,0 +1,15 @@
+import { EXIT } from "../../core/errors.ts";
+import { VERSION } from "../../core/version.ts";
+import type { Cli } from "../session.ts";
+import { writeJson } from "./run.ts";
+
+/** `glassbox version`: needs no database. */
+export async function version(cli: Cli, flags: { json?: boolean | undefined }): Promise<number> {
+  const { engine, engineVersion, platform, compiled, binary } = cli.host.about;
+  if (flags.json) {
+    await writeJson(cli.host, { version: VERSION, engine, engineVersion, platform, compiled, binary });
+  } else {await cli.host.terminal.stdout.write(
+      `glassbox ${VERSION} (${engine} ${engineVersion} ${platform})\n`,
+    );}
+  return EXIT.completed;
+}

@@ -1,0 +1,66 @@
+import { EXIT } from "../../core/errors.ts";
+import type { Host } from "../../core/host.ts";
+import { Worker } from "../../executor/worker.ts";
+import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
+
+/** `glassbox worker`: claims jobs until it is told to stop. */
+export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
+  return withSession(cli, flags, async (session) => {
+    const { settings, talk } = session;
+    const claimer = await startWorker(session);
+    await talk.say(
+      `worker ${claimer.id} takes up to ${settings.concurrency} jobs at once from ${
+        settings.queues.join(", ")
+      }; Ctrl-C to stop`,
+    );
+    const stop = onStopSignals(cli.host, {
+      first: (signal) => {
+        void talk.say(
+          `${signal}: no new jobs; ${claimer.running.length} still running; again to stop them now`,
+        );
+        claimer.drain();
+      },
+      second: () => void stopNow(claimer),
+    });
+    await claimer.work();
+    await claimer.close();
+    return stop();
+  });
+}
+
+/** A worker with this session's settings, registered and ready to `work`. */
+async function startWorker(session: Session): Promise<Worker> {
+  const { settings, talk } = session;
+  const worker = await Worker.create(session, {
+    launch: "worker",
+    concurrency: settings.concurrency,
+    queues: settings.queues,
+    onError: (error) => void talk.error(error),
+  });
+  await worker.register();
+  return worker;
+}
+
+async function stopNow(worker: Worker): Promise<void> {
+  await worker.cancelRunning("glassbox", "the worker was told to stop at once");
+  worker.insist();
+}
+
+/** First signal: drain. Second: now. The returned function stops listening and gives the exit code. */
+export function onStopSignals(
+  host: Host,
+  on: { first: (signal: string) => void; second: (signal: string) => void },
+): () => number {
+  let count = 0;
+  let last: number = EXIT.completed;
+  const off = host.signals.on((signal) => {
+    count++;
+    if (count === 1) return on.first(signal);
+    last = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
+    on.second(signal);
+  });
+  return () => {
+    off();
+    return last;
+  };
+}

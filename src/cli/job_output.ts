@@ -1,0 +1,102 @@
+import { concatBytes } from "../core/bytes.ts";
+import type { Host, Output } from "../core/host.ts";
+import type { JobEvent, LogLine, PartialLine, StreamName } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { News } from "../logs/follow.ts";
+import type { ProgressLine } from "./progress_line.ts";
+
+const NEWLINE = new Uint8Array([10]);
+
+/** A reader of our output went away, or cannot take any more. */
+export interface OutputFailure {
+  readonly stream: StreamName;
+  /** As Node names it: EPIPE, ENOSPC … */
+  readonly code: string;
+}
+
+/**
+ * Passes a job's output through to the terminal, byte for byte, stream to stream. Unfinished text is shown at
+ * once and completed later. When one of our streams fails the other goes on.
+ */
+export class JobOutput {
+  #outputs: Record<StreamName, Output>;
+  /** Bytes of the present line that were shown before it was finished. */
+  #shown: Record<StreamName, number> = { stdout: 0, stderr: 0 };
+  #failed: Partial<Record<StreamName, OutputFailure>> = {};
+  #progress: ProgressLine;
+  #onFailure: (failure: OutputFailure) => void;
+
+  /** `toStderr` keeps standard output free for data. */
+  constructor(
+    host: Host,
+    progress: ProgressLine,
+    options: { toStderr: boolean; onFailure: (failure: OutputFailure) => void },
+  ) {
+    const { stdout, stderr } = host.terminal;
+    this.#outputs = { stdout: options.toStderr ? stderr : stdout, stderr };
+    this.#progress = progress;
+    this.#onFailure = options.onFailure;
+  }
+
+  get failures(): readonly OutputFailure[] {
+    return Object.values(this.#failed);
+  }
+
+  async show(news: News): Promise<void> {
+    if (news.lines.length > 0 || (news.partials?.length ?? 0) > 0) await this.#progress.clear();
+    for (const run of runsOf(news.lines)) await this.#write(run.stream, this.#bytesOf(run.stream, run.lines));
+    for (const partial of news.partials ?? []) await this.#showPartial(partial);
+    for (const event of news.events) await this.#showProgress(event);
+  }
+
+  #bytesOf(stream: StreamName, lines: readonly LogLine[]): Uint8Array {
+    const parts: Uint8Array[] = [];
+    for (const line of lines) {
+      parts.push(line.bytes.subarray(this.#shown[stream]));
+      this.#shown[stream] = 0;
+      if (line.end === "newline") parts.push(NEWLINE);
+    }
+    return concatBytes(parts);
+  }
+
+  async #showPartial({ stream, bytes }: PartialLine): Promise<void> {
+    const shown = this.#shown[stream];
+    if (bytes.length <= shown) return;
+    this.#shown[stream] = bytes.length;
+    await this.#write(stream, bytes.subarray(shown));
+  }
+
+  async #showProgress(event: JobEvent): Promise<void> {
+    if (event.kind !== "progress") return;
+    const { fraction, message } = event.data as { fraction: number; message?: string };
+    await this.#progress.show(fraction, message ?? "", this.#shown.stdout + this.#shown.stderr > 0);
+  }
+
+  async #write(stream: StreamName, bytes: Uint8Array): Promise<void> {
+    if (this.#failed[stream] !== undefined || bytes.length === 0) return;
+    try {
+      await this.#outputs[stream].write(bytes);
+    } catch (error) {
+      const code = String((error as { code?: unknown }).code ?? "EIO");
+      this.#failed[stream] = { stream, code };
+      this.#onFailure({ stream, code });
+    }
+  }
+}
+
+/** Neighbouring lines of one stream, to be written together. */
+function* runsOf(lines: readonly LogLine[]): Generator<{ stream: StreamName; lines: LogLine[] }> {
+  let run: LogLine[] = [];
+  let bytes = 0;
+  for (const line of lines) {
+    const first = run[0];
+    if (first !== undefined && (first.stream !== line.stream || bytes > LIMITS.chunkBytesMax)) {
+      yield { stream: first.stream, lines: run };
+      run = [];
+      bytes = 0;
+    }
+    run.push(line);
+    bytes += line.bytes.length + 1;
+  }
+  if (run[0] !== undefined) yield { stream: run[0].stream, lines: run };
+}

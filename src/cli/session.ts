@@ -1,0 +1,118 @@
+import { databasePath, loadSettings, redactUrl, type SettingFlags } from "../config/resolve.ts";
+import type { Settings } from "../config/settings.ts";
+import { GlassboxError } from "../core/errors.ts";
+import type { Host } from "../core/host.ts";
+import { sha256Hex } from "../core/bytes.ts";
+import type { TaskRegistry } from "../core/task.ts";
+import { VERSION } from "../core/version.ts";
+import type { ExecutorContext } from "../executor/context.ts";
+import { reap } from "../executor/reaper.ts";
+import { Store } from "../store/store.ts";
+import { firstLine } from "./first_line.ts";
+import type { LaunchPlan } from "./launch_plan.ts";
+import { createStyle, wantsColor } from "./style.ts";
+import { Talk } from "./talk.ts";
+
+/** What a command is given before it opens anything. */
+export interface Cli {
+  readonly host: Host;
+  readonly registry: TaskRegistry;
+  readonly plan: LaunchPlan;
+}
+
+export interface GlobalFlags extends SettingFlags {
+  readonly quiet?: boolean | undefined;
+}
+
+/** A command under way: its settings, its voice, and the database once it is opened. */
+export interface Session extends ExecutorContext {
+  readonly settings: Settings;
+  readonly talk: Talk;
+}
+
+export async function prepare(cli: Cli, flags: GlobalFlags): Promise<{ settings: Settings; talk: Talk }> {
+  const settings = await loadSettings(cli.host, flags);
+  const style = createStyle(wantsColor(settings.color, cli.host.terminal.stderr));
+  return {
+    settings,
+    talk: new Talk(cli.host, style, { json: settings.logFormat === "json", quiet: flags.quiet ?? false }),
+  };
+}
+
+/**
+ * Opens the database, says the first line, settles what dead processes left behind, runs `work`, and closes again.
+ * Where the database cannot be opened the first line is said all the same, as it names the place.
+ */
+export async function withSession(
+  cli: Cli,
+  flags: GlobalFlags,
+  work: (session: Session) => Promise<number>,
+): Promise<number> {
+  const { settings, talk } = await prepare(cli, flags);
+  const store = await openStore(cli, settings, talk);
+  try {
+    await sayFirstLine(cli, settings, talk, store);
+    const session = { host: cli.host, registry: cli.registry, settings, talk, store };
+    for (const { jobId, as } of await reap(session)) {
+      await talk.say(
+        `job ${jobId} ${as === "lost" ? "was lost" : "had finished"} when its process died; recorded so`,
+      );
+    }
+    return await work(session);
+  } finally {
+    await store.close();
+  }
+}
+
+async function openStore(cli: Cli, settings: Settings, talk: Talk): Promise<Store> {
+  try {
+    return await Store.open(await storeOptions(cli.host, settings), cli.host);
+  } catch (error) {
+    await sayFirstLine(cli, settings, talk, null);
+    throw error;
+  }
+}
+
+/** Lock files and scratch space lie beside an embedded database; for a server, in the user's state directory. */
+export async function storeOptions(
+  host: Host,
+  settings: Settings,
+): Promise<Parameters<typeof Store.open>[0]> {
+  const path = databasePath(settings.database);
+  const display = path ?? redactUrl(settings.database);
+  return {
+    url: settings.database,
+    token: settings.databaseToken,
+    path,
+    display,
+    expectId: settings.expectDatabase,
+    // Beside the file itself, not beside a link to it, as everyone must meet the same lock files.
+    runDirectory: path === null
+      ? await serverRunDirectory(settings)
+      : `${await host.files.realPath(path).catch(() => null) ?? path}.run`,
+  };
+}
+
+async function serverRunDirectory(settings: Settings): Promise<string> {
+  if (settings.stateDirectory === null) {
+    throw new GlassboxError(
+      "configuration",
+      "Cannot choose a place for lock files as HOME must be an absolute path",
+    );
+  }
+  return `${settings.stateDirectory}/servers/${(await sha256Hex(settings.database)).slice(0, 16)}.run`;
+}
+
+async function sayFirstLine(cli: Cli, settings: Settings, talk: Talk, store: Store | null): Promise<void> {
+  const text = firstLine({
+    version: VERSION,
+    mode: cli.plan.mode,
+    why: cli.plan.why,
+    database: settings.database,
+    databaseId: store?.id ?? null,
+    schema: store?.schema ?? null,
+    about: cli.host.about,
+    pid: cli.host.processes.self.pid,
+  }, settings.logFormat);
+  if (!talk.isQuiet) await cli.host.terminal.stderr.write(`${text}\n`).catch(() => undefined);
+}

@@ -1,0 +1,25 @@
+import { z } from "zod";
+import { ASSETS } from "../web/assets.gen.ts";
+import { type Route, route } from "../route.ts";
+
+/** The page and its parts, as compiled into the binary. */
+export const pageRoutes: readonly Route[] = ASSETS.map((asset) =>
+  route({
+    method: "GET",
+    path: asset.path,
+    operation: null,
+    summary: "A part of the page",
+    query: z.object({}),
+    replies: [{ status: 200, about: "Its text", mediaTypes: [asset.mediaType] }],
+    refuses: [],
+    answer({ request }) {
+      const headers = {
+        "content-type": `${asset.mediaType}; charset=utf-8`,
+        "cache-control": "no-cache",
+        etag: `"${asset.sha256}"`,
+      };
+      const isKnown = request.headers.get("if-none-match") === headers.etag;
+      return isKnown ? new Response(null, { status: 304, headers }) : new Response(asset.text, { headers });
+    },
+  })
+);

@@ -1,0 +1,175 @@
+import type { Settings } from "../config/settings.ts";
+import { GlassboxError, messageOf, quoted } from "../core/errors.ts";
+import type { Listener } from "../core/host.ts";
+import type { ExecutorContext } from "../executor/context.ts";
+import { Worker } from "../executor/worker.ts";
+import { type App, createApp } from "./app.ts";
+import type { LaunchInfo } from "./context.ts";
+import { type Address, hostInUrl } from "./guard.ts";
+
+export interface ServeDeps extends ExecutorContext {
+  readonly settings: Pick<Settings, "host" | "port" | "concurrency" | "queues">;
+  readonly launch: LaunchInfo;
+  /** How long running jobs may go on once the server was asked to close; then they are cancelled. */
+  readonly graceMs: number;
+  /** Told of errors that neither a caller nor a job's row can hold; `about` is a request's or a job's id, or null. */
+  readonly report: (error: unknown, about: string | null) => void;
+}
+
+/** A server that listens and runs jobs. */
+export interface Serving {
+  /** Where to reach it, with the real port. */
+  readonly url: string;
+  /** Resolves when it has ended: the last job is final, every connection closed, and the worker gone. */
+  readonly done: Promise<void>;
+  /**
+   * Asks it to end: no new jobs, those that run may finish within the grace time. A second call cancels them now,
+   * a third kills them.
+   */
+  close(): Promise<void>;
+}
+
+/** Between asking running jobs again to stop. */
+const CANCEL_EVERY_MS = 500;
+
+/** What answers are still being sent when all jobs have ended may take this long. */
+const LAST_ANSWERS_MS = 2_000;
+
+/** Listens, and runs jobs until it is closed. Resolves when both have begun. */
+export async function serve(deps: ServeDeps): Promise<Serving> {
+  const { settings } = deps;
+  refuseOpenHost(settings.host);
+  let worker: Worker | null = null;
+  let address: Address = settings;
+  const app = createApp({
+    ...deps,
+    address: () => address,
+    worker: () => worker && { id: worker.id, running: worker.running },
+  });
+  const listener = await listen(deps, app);
+  address = { host: settings.host, port: listener.port };
+  try {
+    worker = await Worker.create(deps, {
+      launch: deps.launch.mode,
+      concurrency: settings.concurrency,
+      queues: settings.queues,
+      onError: (error, jobId) => deps.report(error, jobId),
+    });
+    await worker.register();
+  } catch (error) {
+    app.endWatchers();
+    await listener.close(0);
+    await worker?.close().catch(() => undefined);
+    throw error;
+  }
+  const server = new Server(deps, app, listener, worker);
+  const done = server.run();
+  // The caller decides when to look at it; until then a failure must not count as unhandled.
+  done.catch(() => undefined);
+  const close = () => {
+    server.ask();
+    return done;
+  };
+  return { url: `http://${hostInUrl(address.host)}:${address.port}`, done, close };
+}
+
+/** One run from listening to the end. */
+class Server {
+  readonly #deps: ServeDeps;
+  readonly #app: App;
+  readonly #listener: Listener;
+  readonly #worker: Worker;
+  readonly #asked = new AbortController();
+  readonly #hurried = new AbortController();
+
+  constructor(deps: ServeDeps, app: App, listener: Listener, worker: Worker) {
+    this.#deps = deps;
+    this.#app = app;
+    this.#listener = listener;
+    this.#worker = worker;
+  }
+
+  /** The first ask is a request to end, the second makes it urgent, any further insists. */
+  ask(): void {
+    if (!this.#asked.signal.aborted) return this.#asked.abort();
+    if (!this.#hurried.signal.aborted) return this.#hurried.abort();
+    this.#worker.insist();
+  }
+
+  async run(): Promise<void> {
+    const working = this.#worker.work();
+    try {
+      await Promise.race([working, aborted(this.#asked.signal)]);
+      this.#app.drain();
+      this.#worker.drain();
+      await this.#finish(working);
+    } finally {
+      this.#app.endWatchers();
+      await this.#listener.close(LAST_ANSWERS_MS);
+      await this.#worker.close();
+    }
+  }
+
+  /** Running jobs end by themselves within the grace time, or are cancelled. */
+  async #finish(working: Promise<void>): Promise<void> {
+    const { clock } = this.#deps.host;
+    const ended = new AbortController();
+    const end = working.finally(() => ended.abort());
+    end.catch(() => undefined);
+    await clock.sleep(this.#deps.graceMs, AbortSignal.any([ended.signal, this.#hurried.signal]));
+    // Asked again and again: a claim that was under way when draining began may start a job late.
+    while (!ended.signal.aborted) {
+      await this.#worker.cancelRunning("server", "the server is shutting down");
+      await clock.sleep(CANCEL_EVERY_MS, ended.signal);
+    }
+    await end;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** Whoever reaches the server may run any program, so only this machine may until callers have to show a token. */
+function refuseOpenHost(host: string): void {
+  const isLoopback = host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+  if (isLoopback) return;
+  throw new GlassboxError(
+    "configuration",
+    `Cannot listen on ${quoted(host)} as the host must be localhost, 127.0.0.1 or ::1: ` +
+      "other addresses need access tokens, which come with a later version",
+  );
+}
+
+async function listen({ host, settings }: ServeDeps, app: App): Promise<Listener> {
+  try {
+    return await host.network.listen({
+      host: settings.host,
+      port: settings.port,
+      fetch: (request) => app.fetch(request),
+      upgrade: (request) => app.upgrade(request),
+    });
+  } catch (error) {
+    const place = `${hostInUrl(settings.host)}:${settings.port}`;
+    throw new GlassboxError("listen_failed", `Cannot listen on ${place} as ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  switch ((error as { code?: unknown } | null)?.code) {
+    case "EADDRINUSE":
+      return "the port must be free, and another program has it: end that one, or name another with --port " +
+        "(0 takes any free port)";
+    case "EACCES":
+      return "this user may not use the port: name one of 1024 or above with --port";
+    case "EADDRNOTAVAIL":
+      return "this machine has no such address: name another with --host";
+    default:
+      return messageOf(error);
+  }
+}
