@@ -3,11 +3,11 @@ import { type GlassboxError, isGlassboxError, messageOf } from "../core/errors.t
 import type { Child, ChildExit } from "../core/host.ts";
 import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { baseName, resolvePath } from "../core/paths.ts";
-import type { Command, FunctionTask, ProgramTask, Task } from "../core/task.ts";
+import type { Command, FunctionTask, ProgramTask, Task, TaskContext } from "../core/task.ts";
 import { attemptEnvironment, dispatchRequest, programRequest } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { StartFailure } from "./start_failure.ts";
-import { inlineContext } from "./task_context.ts";
+import { taskContext } from "./task_context.ts";
 import type { Reports } from "./reports.ts";
 
 export interface StartRequest {
@@ -106,6 +106,15 @@ async function runInline(
   } catch (error) {
     return { failure: { code: "task_failed", message: messageOf(error) } };
   }
+}
+
+function inlineContext(context: ExecutorContext, request: StartRequest): TaskContext {
+  const { job, scratch, signal, reports } = request;
+  return taskContext({ jobId: job.id, epoch: job.epoch, directory: scratch, signal }, {
+    send: (message) => reports.take(message),
+    log: request.log,
+    save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
+  });
 }
 
 /** A result is believed only after the task's own schema has accepted it. */

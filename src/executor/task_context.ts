@@ -1,8 +1,6 @@
 import type { ControlMessage } from "../core/control.ts";
 import type { StreamName } from "../core/job.ts";
 import type { TaskContext } from "../core/task.ts";
-import type { ExecutorContext } from "./context.ts";
-import type { StartRequest } from "./start.ts";
 
 /** How a task's words reach whoever records them: over the control channel, or by a call. */
 export interface TaskOutlet {
@@ -10,16 +8,6 @@ export interface TaskOutlet {
   log(stream: StreamName, bytes: Uint8Array): Promise<void>;
   /** Writes the bytes of an artifact into the scratch directory, under this path. */
   save(path: string, bytes: Uint8Array): Promise<void>;
-}
-
-/** The context of a task in this process. */
-export function inlineContext(context: ExecutorContext, request: StartRequest): TaskContext {
-  const { job, scratch, signal, reports } = request;
-  return taskContext({ jobId: job.id, epoch: job.epoch, directory: scratch, signal }, {
-    send: (message) => reports.take(message),
-    log: request.log,
-    save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
-  });
 }
 
 /** The one TaskContext there is; what differs between a child and inline is only the outlet. */

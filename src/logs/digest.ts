@@ -1,36 +1,48 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { sha256Hex, toHex } from "../core/bytes.ts";
 import { canonicalJson } from "../core/canonical.ts";
-import type { Attempt, Job, JobEvent, StreamName } from "../core/job.ts";
+import type { Artifact, Attempt, Job, JobEvent, StreamName } from "../core/job.ts";
 import type { Store } from "../store/store.ts";
 import { follow } from "./follow.ts";
 
 /** Facts that differ between two runs of one job for no fault of theirs. */
 const CIRCUMSTANCES = ["worker", "pid", "actor"];
 
+/** One SHA-256 for each part of what a job was asked and left; which of them differ tells where two runs differ. */
+export interface DigestParts {
+  readonly request: string;
+  readonly outcome: string;
+  readonly attempts: string;
+  readonly events: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly artifacts: string;
+}
+
 /**
  * A SHA-256 over all that a job was asked and left: request, final state, failure, result, exit code, events in
  * order, the bytes of each stream, artifacts. Ids, times, pids and measurements stay out, so two runs of the same
  * work have the same digest, however they were launched.
  */
-export async function jobDigest(store: Store, job: Job): Promise<string> {
+export async function jobDigest(store: Store, job: Job): Promise<{ digest: string; parts: DigestParts }> {
   const { events, streams } = await readOutput(store, job.id);
   const attempts = await store.jobs.attempts(job.id);
   const artifacts = await store.artifacts.list(job.id);
   const { task, input, queue, priority, timeoutMs, graceMs, outputBytesMax, state, failure, result } = job;
-  return await sha256Hex(canonicalJson({
-    request: { task, input, queue, priority, timeoutMs, graceMs, outputBytesMax },
-    outcome: { state, failure, result },
-    attempts: attempts.map(lastingAttempt),
-    events: events.map(lastingEvent),
-    streams,
-    artifacts: artifacts.map(({ name, sizeBytes, mediaType, sha256 }) => ({
-      name,
-      sizeBytes,
-      mediaType,
-      sha256,
-    })),
-  }));
+  const parts = {
+    request: await digestOf({ task, input, queue, priority, timeoutMs, graceMs, outputBytesMax }),
+    outcome: await digestOf({ state, failure, result }),
+    attempts: await digestOf(attempts.map(lastingAttempt)),
+    events: await digestOf(events.map(lastingEvent)),
+    stdout: await digestOf(streams.stdout),
+    stderr: await digestOf(streams.stderr),
+    artifacts: await digestOf(artifacts.map(lastingArtifact)),
+  };
+  return { digest: await digestOf(parts), parts };
+}
+
+async function digestOf(value: unknown): Promise<string> {
+  return await sha256Hex(canonicalJson(value));
 }
 
 interface StreamDigest {
@@ -71,4 +83,8 @@ function lastingAttempt({ epoch, outcome, evidence }: Attempt): unknown {
   if (evidence === null) return { epoch, outcome };
   const { exitCode, signal, lineCount, outputBytes, droppedLines, droppedBytes } = evidence;
   return { epoch, outcome, exitCode, signal, lineCount, outputBytes, droppedLines, droppedBytes };
+}
+
+function lastingArtifact({ name, sizeBytes, mediaType, sha256 }: Artifact): unknown {
+  return { name, sizeBytes, mediaType, sha256 };
 }

@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { LIMITS } from "../core/limits.ts";
 import type { ErrorCode } from "../core/errors.ts";
 
-interface Refusal {
+export interface Refusal {
   readonly status: number;
   readonly code: ErrorCode;
   readonly detail: string;
@@ -47,10 +47,17 @@ function namesSameHost(target: string, host: string): boolean {
   return URL.canParse(target) && new URL(target).host === new URL(`http://${host}`).host;
 }
 
-/** A refusal as an RFC 9457 problem document. */
-export function problemResponse({ status, code, detail }: Refusal): Response {
-  return new Response(JSON.stringify({ type: "about:blank", status, code, detail }), {
-    status,
-    headers: { "content-type": "application/problem+json", "connection": "close" },
-  });
+/** A refusal as the parts of an RFC 9457 problem document. */
+export function problem({ status, code, detail }: Refusal): {
+  status: number;
+  headers: Record<string, string>;
+  body: string;
+} {
+  const body = JSON.stringify({ type: "about:blank", status, code, detail });
+  const headers = {
+    "content-type": "application/problem+json",
+    "content-length": String(new TextEncoder().encode(body).length),
+    "connection": "close",
+  };
+  return { status, headers, body };
 }

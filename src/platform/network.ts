@@ -3,17 +3,35 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
-import { getRequestListener } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Listener, ListenRequest, Network, Socket, SocketHandler } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
+import { problem, type Refusal, refusalOf } from "./http_guard.ts";
 import { requestOf, writeResponse } from "./upgrade.ts";
 
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 300_000;
-const KEEP_ALIVE_MS = 5_000;
-/** Lets a dead peer's sockets be noticed by the kernel. */
-const PROBE_AFTER_MS = 30_000;
+const SERVER_OPTIONS = {
+  maxHeaderSize: LIMITS.headerBytesMax,
+  headersTimeout: 10_000,
+  requestTimeout: 300_000,
+  connectionsCheckingInterval: 2_000,
+  keepAliveTimeout: 5_000,
+  // Lets the kernel notice a peer that has vanished.
+  keepAlive: true,
+  keepAliveInitialDelay: 30_000,
+  // Any other upgrade, such as h2c, is optional for us and may be answered as if it had not been asked for.
+  shouldUpgradeCallback: ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === "websocket",
+};
+const BAD_REQUEST = {
+  status: 400,
+  code: "usage",
+  detail: "Cannot take this request as it is no clear HTTP",
+} as const;
+const INTERNAL = {
+  status: 500,
+  code: "internal",
+  detail: "Cannot answer this request: internal error",
+} as const;
 /** A socket's closing handshake after the listener's grace has ended. */
 const SOCKET_CLOSE_MS = 100;
 const GOING_AWAY = 1001;
@@ -29,15 +47,23 @@ async function listen(request: ListenRequest): Promise<Listener> {
 }
 
 function createHttpServer({ fetch }: ListenRequest): Server {
-  const options = {
-    maxHeaderSize: LIMITS.headerBytesMax,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAlive: true,
-    keepAliveInitialDelay: PROBE_AFTER_MS,
-  };
-  return createServer(options, getRequestListener(fetch, { overrideGlobalObjects: false }));
+  // The engines' own Request and Response stay in place: replacing them would change them for all other code.
+  const answer = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: answerToError });
+  return createServer(SERVER_OPTIONS, (incoming, outgoing) => {
+    const refusal = refusalOf(incoming);
+    if (refusal === null) return void answer(incoming, outgoing);
+    const { status, headers, body } = problem(refusal);
+    outgoing.writeHead(status, headers).end(body);
+  });
+}
+
+function answerToError(error: unknown): Response {
+  return toResponse(error instanceof RequestError ? BAD_REQUEST : INTERNAL);
+}
+
+function toResponse(refusal: Refusal): Response {
+  const { status, headers, body } = problem(refusal);
+  return new Response(body, { status, headers });
 }
 
 function bind(server: Server, { host, port }: ListenRequest): Promise<void> {
@@ -72,14 +98,23 @@ async function decide(
   sockets: WebSocketServer,
   upgrade: ListenRequest["upgrade"],
 ): Promise<void> {
-  const request = requestOf(incoming);
-  if (request === null) return await writeResponse(stream, new Response(null, { status: 400 }));
-  const answer = await Promise.resolve(request).then(upgrade).catch(() =>
-    new Response(null, { status: 500 })
-  );
+  const answer = await answerTo(incoming, upgrade);
   if (stream.destroyed) return;
   if (answer instanceof Response) return await writeResponse(stream, answer);
   sockets.handleUpgrade(incoming, stream, head, (webSocket) => serve(webSocket, answer));
+}
+
+async function answerTo(
+  incoming: IncomingMessage,
+  upgrade: ListenRequest["upgrade"],
+): Promise<SocketHandler | Response> {
+  const refusal = refusalOf(incoming);
+  if (refusal !== null) return toResponse(refusal);
+  try {
+    return await upgrade(requestOf(incoming));
+  } catch {
+    return toResponse(INTERNAL);
+  }
 }
 
 function serve(webSocket: WebSocket, handler: SocketHandler): void {

@@ -3,14 +3,9 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 
-/** Null when the request names no host, or names one or a target that make no URL. */
-export function requestOf(incoming: IncomingMessage): Request | null {
-  const { host } = incoming.headers;
-  const target = incoming.url ?? "/";
-  if (host === undefined || !target.startsWith("/")) return null;
-  const url = `http://${host}${target}`;
-  if (!URL.canParse(url) || new URL(url).host !== new URL(`http://${host}`).host) return null;
-  return new Request(url, { method: "GET", headers: headersOf(incoming.rawHeaders) });
+/** The request as `fetch` would see it. Its host must have been looked at before. */
+export function requestOf({ url, headers, rawHeaders }: IncomingMessage): Request {
+  return new Request(new URL(url ?? "/", `http://${headers.host}`), { headers: headersOf(rawHeaders) });
 }
 
 function headersOf(raw: readonly string[]): Headers {

@@ -44,6 +44,7 @@ function make(routes: readonly Route[]): JsonObject {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
+    security: [],
     paths,
     components: { schemas: components.schemas },
   };

@@ -2,25 +2,27 @@ import type { Settings } from "../config/settings.ts";
 import { GlassboxError, messageOf, quoted } from "../core/errors.ts";
 import type { Listener } from "../core/host.ts";
 import type { ExecutorContext } from "../executor/context.ts";
-import { Worker } from "../executor/worker.ts";
+import type { Worker } from "../executor/worker.ts";
 import { type App, createApp } from "./app.ts";
-import type { LaunchInfo } from "./context.ts";
+import type { LaunchInfo, Report } from "./context.ts";
 import { type Address, hostInUrl } from "./guard.ts";
 
 export interface ServeDeps extends ExecutorContext {
-  readonly settings: Pick<Settings, "host" | "port" | "concurrency" | "queues">;
+  readonly settings: Pick<Settings, "host" | "port">;
   readonly launch: LaunchInfo;
+  /** Registered already; whoever made it closes it, once the server is done. */
+  readonly worker: Worker;
   /** How long running jobs may go on once the server was asked to close; then they are cancelled. */
   readonly graceMs: number;
-  /** Told of errors that neither a caller nor a job's row can hold; `about` is a request's or a job's id, or null. */
-  readonly report: (error: unknown, about: string | null) => void;
+  /** Told of every error that is not a caller's; `requestId` is what the caller was told. */
+  readonly report: Report;
 }
 
 /** A server that listens and runs jobs. */
 export interface Serving {
   /** Where to reach it, with the real port. */
   readonly url: string;
-  /** Resolves when it has ended: the last job is final, every connection closed, and the worker gone. */
+  /** Resolves when it has ended: the last job is final, and every connection closed. */
   readonly done: Promise<void>;
   /**
    * Asks it to end: no new jobs, those that run may finish within the grace time. A second call cancels them now,
@@ -37,32 +39,17 @@ const LAST_ANSWERS_MS = 2_000;
 
 /** Listens, and runs jobs until it is closed. Resolves when both have begun. */
 export async function serve(deps: ServeDeps): Promise<Serving> {
-  const { settings } = deps;
+  const { settings, worker } = deps;
   refuseOpenHost(settings.host);
-  let worker: Worker | null = null;
   let address: Address = settings;
   const app = createApp({
     ...deps,
     address: () => address,
-    worker: () => worker && { id: worker.id, running: worker.running },
+    worker: () => ({ id: worker.id, running: worker.running }),
   });
   const listener = await listen(deps, app);
   address = { host: settings.host, port: listener.port };
-  try {
-    worker = await Worker.create(deps, {
-      launch: deps.launch.mode,
-      concurrency: settings.concurrency,
-      queues: settings.queues,
-      onError: (error, jobId) => deps.report(error, jobId),
-    });
-    await worker.register();
-  } catch (error) {
-    app.endWatchers();
-    await listener.close(0);
-    await worker?.close().catch(() => undefined);
-    throw error;
-  }
-  const server = new Server(deps, app, listener, worker);
+  const server = new Server(deps, app, listener);
   const done = server.run();
   // The caller decides when to look at it; until then a failure must not count as unhandled.
   done.catch(() => undefined);
@@ -78,48 +65,46 @@ class Server {
   readonly #deps: ServeDeps;
   readonly #app: App;
   readonly #listener: Listener;
-  readonly #worker: Worker;
   readonly #asked = new AbortController();
   readonly #hurried = new AbortController();
 
-  constructor(deps: ServeDeps, app: App, listener: Listener, worker: Worker) {
+  constructor(deps: ServeDeps, app: App, listener: Listener) {
     this.#deps = deps;
     this.#app = app;
     this.#listener = listener;
-    this.#worker = worker;
   }
 
   /** The first ask is a request to end, the second makes it urgent, any further insists. */
   ask(): void {
     if (!this.#asked.signal.aborted) return this.#asked.abort();
     if (!this.#hurried.signal.aborted) return this.#hurried.abort();
-    this.#worker.insist();
+    this.#deps.worker.insist();
   }
 
   async run(): Promise<void> {
-    const working = this.#worker.work();
+    const { worker } = this.#deps;
+    const working = worker.work();
     try {
       await Promise.race([working, aborted(this.#asked.signal)]);
       this.#app.drain();
-      this.#worker.drain();
+      worker.drain();
       await this.#finish(working);
     } finally {
       this.#app.endWatchers();
       await this.#listener.close(LAST_ANSWERS_MS);
-      await this.#worker.close();
     }
   }
 
   /** Running jobs end by themselves within the grace time, or are cancelled. */
   async #finish(working: Promise<void>): Promise<void> {
-    const { clock } = this.#deps.host;
+    const { host: { clock }, graceMs } = this.#deps;
     const ended = new AbortController();
     const end = working.finally(() => ended.abort());
     end.catch(() => undefined);
-    await clock.sleep(this.#deps.graceMs, AbortSignal.any([ended.signal, this.#hurried.signal]));
+    await clock.sleep(graceMs, AbortSignal.any([ended.signal, this.#hurried.signal]));
     // Asked again and again: a claim that was under way when draining began may start a job late.
     while (!ended.signal.aborted) {
-      await this.#worker.cancelRunning("server", "the server is shutting down");
+      await this.#deps.worker.cancelRunning("server", "the server is shutting down");
       await clock.sleep(CANCEL_EVERY_MS, ended.signal);
     }
     await end;

@@ -4,7 +4,7 @@ import type { Artifact } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
 import { toArtifact, toBytes } from "./rows.ts";
-import type { StoreCore } from "./store.ts";
+import type { StoreCore } from "./store_core.ts";
 import { eventStatements, type Fence } from "./transitions.ts";
 
 /** Named files that jobs leave, kept in parts beside everything else. */

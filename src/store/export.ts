@@ -1,6 +1,6 @@
 import { type Row, type Statement, statement } from "./connection.ts";
 import { jobNotFound } from "./jobs.ts";
-import type { StoreCore } from "./store.ts";
+import type { StoreCore } from "./store_core.ts";
 import { toBytes } from "./rows.ts";
 
 /** Tables that hold a job's history, in the order in which references allow them to be filled. */

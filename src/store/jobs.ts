@@ -3,7 +3,7 @@ import type { Host } from "../core/host.ts";
 import type { Attempt, Job, JobEvent, JobFailure, JobState, StreamName } from "../core/job.ts";
 import { statement } from "./connection.ts";
 import { toAttempt, toEvent, toJob } from "./rows.ts";
-import type { StoreCore } from "./store.ts";
+import type { StoreCore } from "./store_core.ts";
 import {
   abandonStatements,
   cancelStatements,

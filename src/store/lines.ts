@@ -1,7 +1,7 @@
 import { isFinal, type JobEvent, type JobState, type PartialLine, type StreamName } from "../core/job.ts";
 import { type Row, type Statement, statement } from "./connection.ts";
 import { toBytes, toEvent } from "./rows.ts";
-import type { StoreCore } from "./store.ts";
+import type { StoreCore } from "./store_core.ts";
 import type { LineChunk } from "./transitions.ts";
 
 export interface StoredChunk extends LineChunk {

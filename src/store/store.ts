@@ -1,15 +1,15 @@
 import { GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { Host, ReusableLock } from "../core/host.ts";
 import { directoryOf } from "../core/paths.ts";
-import type { ResultSet } from "@libsql/client";
 import { Artifacts } from "./artifacts.ts";
 import { Changes } from "./changes.ts";
-import { Connection, type ConnectionOptions, type Row, type Statement } from "./connection.ts";
+import { Connection, type ConnectionOptions } from "./connection.ts";
 import { copyJob } from "./export.ts";
 import { fileError } from "./failures.ts";
 import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { type DatabaseIdentity, migrate, readIdentity, refuseNewer, SCHEMA_VERSION } from "./schema.ts";
+import type { StoreCore } from "./store_core.ts";
 import { Workers } from "./workers.ts";
 import { Writer } from "./writer.ts";
 
@@ -18,15 +18,6 @@ export interface StoreOptions extends ConnectionOptions {
   readonly expectId: string | null;
   /** Where lock files and unrecorded outcomes of this database live; the same for all who use it on this machine. */
   readonly runDirectory: string;
-}
-
-/** What the tables are given to work with. */
-export interface StoreCore {
-  read(query: Statement): Promise<Row[]>;
-  /** Several queries on one snapshot. */
-  readTogether(queries: readonly Statement[]): Promise<Row[][]>;
-  /** Commits the statements as one transaction, then tells the subscribers of `topics`. */
-  write(statements: readonly Statement[], topics?: readonly string[]): Promise<ResultSet[]>;
 }
 
 /** The open database. `close` it, once or more, and everything written is settled first. */
@@ -68,6 +59,12 @@ export class Store {
       read: (query) => connection.read(query),
       readTogether: (queries) => connection.readTogether(queries),
       write: async (statements, topics = []) => {
+        if (this.#isClosed) {
+          throw new GlassboxError(
+            "shutting_down",
+            `Cannot write to ${this.display} as this process has closed it`,
+          );
+        }
         const results = await writer.write(statements);
         this.changes.notify(topics);
         return results;

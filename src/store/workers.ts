@@ -2,7 +2,7 @@ import type { Host } from "../core/host.ts";
 import type { Worker } from "../core/job.ts";
 import { statement } from "./connection.ts";
 import { toWorker } from "./rows.ts";
-import type { StoreCore } from "./store.ts";
+import type { StoreCore } from "./store_core.ts";
 
 /** Processes that run jobs. One that neither lives nor said goodbye has its jobs reaped. */
 export class Workers {

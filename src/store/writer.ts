@@ -2,6 +2,7 @@ import type { ResultSet } from "@libsql/client";
 import type { Clock, ReusableLock } from "../core/host.ts";
 import { isGlassboxError } from "../core/errors.ts";
 import type { Connection, Statement } from "./connection.ts";
+import { storageError } from "./failures.ts";
 
 interface Pending {
   readonly statements: readonly Statement[];
@@ -90,7 +91,9 @@ export class Writer {
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
-    await this.#lock?.lock();
+    await this.#lock?.lock().catch((error) => {
+      throw storageError(error, this.#connection);
+    });
     try {
       return await work();
     } finally {

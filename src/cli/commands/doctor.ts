@@ -4,7 +4,7 @@ import { EXIT, type GlassboxError, isGlassboxError } from "../../core/errors.ts"
 import type { Host } from "../../core/host.ts";
 import { VERSION } from "../../core/version.ts";
 import { Store } from "../../store/store.ts";
-import { plannedLaunch } from "../application.ts";
+import { plannedLaunch } from "../planned_launch.ts";
 import { type Cli, type GlobalFlags, prepare, storeOptions } from "../session.ts";
 import { createStyle, type Style, wantsColor } from "../style.ts";
 import { table } from "../table.ts";

@@ -1,7 +1,8 @@
 import { asGlassboxError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { type Cli, type GlobalFlags, withSession } from "../session.ts";
-import { onStopSignals } from "./worker.ts";
+import type { Serving } from "../../server/serve.ts";
+import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
+import { onStopSignals, startWorker } from "./worker.ts";
 
 /** `glassbox serve`: the API and the page over HTTP, and a worker in the same process. */
 export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
@@ -9,24 +10,38 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
     const { settings, talk } = session;
     // Loaded only here: no other command should pay for the web server at its start.
     const { serve } = await import("../../server/serve.ts");
-    const server = await serve({
-      ...session,
-      launch: { mode: "serve", why: cli.plan.why },
-      graceMs: LIMITS.drainMs,
-      report: (error) => void talk.error(asGlassboxError(error)),
-    });
-    await talk.say(
-      `listening on ${server.url} · up to ${settings.concurrency} jobs at once; Ctrl-C to stop`,
-      { url: server.url },
-    );
-    const stop = onStopSignals(cli.host, {
-      first: (signal) => {
-        void talk.say(`${signal}: no new jobs; what runs may finish; again to stop it now`);
-        void server.close();
-      },
-      second: () => void server.close(),
-    });
-    await server.done;
-    return stop();
+    const worker = await startWorker(session, "serve");
+    try {
+      const server = await serve({
+        ...session,
+        worker,
+        launch: { mode: "serve", why: cli.plan.why },
+        graceMs: LIMITS.drainMs,
+        report: (error) => void talk.error(asGlassboxError(error)),
+      });
+      return await serveUntilStopped(cli, session, server);
+    } finally {
+      await worker.close();
+    }
   });
+}
+
+async function serveUntilStopped(
+  { host }: Cli,
+  { settings, talk }: Session,
+  server: Serving,
+): Promise<number> {
+  await talk.say(
+    `listening on ${server.url} · up to ${settings.concurrency} jobs at once; Ctrl-C to stop`,
+    { url: server.url },
+  );
+  const stop = onStopSignals(host, {
+    first: (signal) => {
+      void talk.say(`${signal}: no new jobs; what runs may finish; again to stop it now`);
+      void server.close();
+    },
+    second: () => void server.close(),
+  });
+  await server.done;
+  return stop();
 }

@@ -7,7 +7,7 @@ import { type Cli, type GlobalFlags, type Session, withSession } from "../sessio
 export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
   return withSession(cli, flags, async (session) => {
     const { settings, talk } = session;
-    const claimer = await startWorker(session);
+    const claimer = await startWorker(session, "worker");
     await talk.say(
       `worker ${claimer.id} takes up to ${settings.concurrency} jobs at once from ${
         settings.queues.join(", ")
@@ -22,17 +22,20 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
       },
       second: () => void stopNow(claimer),
     });
-    await claimer.work();
-    await claimer.close();
-    return stop();
+    try {
+      await claimer.work();
+      return stop();
+    } finally {
+      await claimer.close();
+    }
   });
 }
 
 /** A worker with this session's settings, registered and ready to `work`. */
-async function startWorker(session: Session): Promise<Worker> {
+export async function startWorker(session: Session, launch: "serve" | "worker"): Promise<Worker> {
   const { settings, talk } = session;
   const worker = await Worker.create(session, {
-    launch: "worker",
+    launch,
     concurrency: settings.concurrency,
     queues: settings.queues,
     onError: (error) => void talk.error(error),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { GlassboxError } from "../../core/errors.ts";
+import { isFinal } from "../../core/job.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { JobRequest } from "../../core/request.ts";
 import { parseWith } from "../../core/schema.ts";
@@ -27,6 +28,7 @@ const JobList = z.strictObject({
 
 const JobDetail = z.strictObject({
   ...JobDocument.shape,
+  digestUrl: z.string().nullable().describe("Where its digest can be had; null until it is final"),
   lastLine: z.int().describe("The number of its last line; 0 when there is none"),
   attempts: z.array(AttemptDocument),
   artifacts: z.array(ArtifactDocument),
@@ -137,6 +139,7 @@ export const jobRoutes: readonly Route[] = [
       ]);
       return json({
         ...toJobDocument(job),
+        digestUrl: isFinal(job.state) ? `/api/v1/jobs/${job.id}/digest` : null,
         lastLine,
         attempts: attempts.map(toAttemptDocument),
         artifacts: artifacts.map(toArtifactDocument),

@@ -3,8 +3,9 @@ import { isArtifactName } from "../../core/artifact_name.ts";
 import { concatBytes } from "../../core/bytes.ts";
 import { displayText } from "../../core/display.ts";
 import { GlassboxError } from "../../core/errors.ts";
-import { JOB_STATES, type LogLine } from "../../core/job.ts";
+import { isFinal, JOB_STATES, type LogLine } from "../../core/job.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { jobDigest } from "../../logs/digest.ts";
 import { follow } from "../../logs/follow.ts";
 import type { Store } from "../../store/store.ts";
 import { negotiate } from "../accept.ts";
@@ -41,6 +42,11 @@ const ResultDocument = z.strictObject({
   result: z.unknown().describe("Any JSON; null until the job is completed"),
   failure: z.unknown().describe("Why it failed, as in the job; null when it did not"),
 }).meta({ id: "Result" });
+
+const Digest = z.strictObject({
+  id: z.string(),
+  digest: z.string().nullable().describe("Null until the job is final"),
+}).meta({ id: "Digest" });
 
 const ArtifactList = z.strictObject({ artifacts: z.array(ArtifactDocument) }).meta({ id: "ArtifactList" });
 
@@ -127,6 +133,20 @@ export const outputRoutes: readonly Route[] = [
     async answer({ params, context: { store } }) {
       const { id, state, result, failure } = await store.jobs.get(params.id!);
       return json({ id, state, result, failure });
+    },
+  }),
+  route({
+    method: "GET",
+    path: "/api/v1/jobs/:id/digest",
+    operation: "getDigest",
+    summary:
+      "One SHA-256 over all a job was asked and left; equal work has an equal digest, however it was launched",
+    query: z.strictObject({}),
+    replies: [{ status: 200, about: "The digest; reads every line of the job", schema: Digest }],
+    refuses: ["job_not_found"],
+    async answer({ params, context: { store } }) {
+      const job = await store.jobs.get(params.id!);
+      return json({ id: job.id, digest: isFinal(job.state) ? await jobDigest(store, job) : null });
     },
   }),
   route({
