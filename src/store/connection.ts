@@ -1,20 +1,11 @@
-import type { Client, InValue, ResultSet, Row } from "@libsql/client";
 import { GlassboxError } from "../core/errors.ts";
 import type { Clock } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
+import { type Driver, type Result, type Row, type SqlValue, type Statement, statement } from "./driver.ts";
+import { openEmbedded } from "./embedded.ts";
 import { isBusy, storageError } from "./failures.ts";
 
-export interface Statement {
-  readonly sql: string;
-  readonly args: readonly InValue[];
-}
-
-export type { Row };
-
-/** Builds a statement. Booleans are refused by type: libSQL would store them as REAL. */
-export function statement(sql: string, ...args: (string | number | null | Uint8Array)[]): Statement {
-  return { sql, args };
-}
+export { type Row, type Statement, statement } from "./driver.ts";
 
 export interface ConnectionOptions {
   readonly url: string;
@@ -25,81 +16,54 @@ export interface ConnectionOptions {
   readonly display: string;
 }
 
-/** What every new connection is told, and what it must answer when asked back. */
-const PRAGMAS: readonly (readonly [name: string, value: string, answer: string | number])[] = [
-  // Acknowledged work survives a power cut only under FULL.
-  ["synchronous", "FULL", 2],
-  ["foreign_keys", "ON", 1],
-  ["trusted_schema", "OFF", 0],
-  ["cell_size_check", "ON", 1],
-  ["mmap_size", "0", 0],
-];
-
-/** The client waits this long inside one synchronous call; longer waits are ours, so that the event loop turns. */
-const BUSY_WAIT_INSIDE_MS = 20;
-
 /** Embedded calls never leave the microtask queue by themselves; after so many the event loop gets a turn. */
 const CALLS_PER_TURN = 100;
 
 /**
- * One libSQL connection that keeps its promises. A single SQLITE_BUSY poisons a local libSQL client and leaves
- * its write lock taken, and a reconnected one forgets its pragmas; so every BUSY is followed by a reconnect,
- * and no write runs before the pragmas of the present connection were set and read back.
+ * A database that is patient: while another program holds it, calls wait without stopping the event loop, and every
+ * BUSY is answered with a new connection, as nobody knows what a refused call left undone on the old one.
  */
 export class Connection {
   readonly display: string;
   readonly isEmbedded: boolean;
-  #client: Client;
+  #driver: Driver;
   #clock: Clock;
-  #ready = false;
   #calls = 0;
-  #reconnects = 0;
   #last: Promise<void> = Promise.resolve();
 
-  private constructor(client: Client, clock: Clock, options: ConnectionOptions) {
-    this.#client = client;
+  private constructor(driver: Driver, clock: Clock, options: ConnectionOptions) {
+    this.#driver = driver;
     this.#clock = clock;
     this.display = options.display;
     this.isEmbedded = options.path !== null;
   }
 
-  /** Opens the client; loads the native addon only now, as that costs more than the rest of a start. */
   static async open(options: ConnectionOptions, clock: Clock): Promise<Connection> {
-    const { createClient } = await import("@libsql/client");
     try {
-      const client = createClient({
-        url: options.url,
-        ...(options.token === null ? {} : { authToken: options.token }),
-        ...(options.path === null ? {} : { concurrency: 1, timeout: BUSY_WAIT_INSIDE_MS }),
-      });
-      return new Connection(client, clock, options);
+      const driver = options.path === null
+        ? await openServer(options, clock)
+        : await openEmbedded(options.path, options.display);
+      return new Connection(driver, clock, options);
     } catch (error) {
       throw storageError(error, { display: options.display, isEmbedded: options.path !== null });
     }
   }
 
   /** Runs one reading statement. */
-  async read(query: Statement): Promise<Row[]> {
-    const result = await this.#patiently(() =>
-      this.#client.execute({ sql: query.sql, args: [...query.args] })
-    );
+  async read(query: Statement): Promise<readonly Row[]> {
+    const result = await this.#patiently(() => this.#driver.execute(query));
     return result.rows;
   }
 
   /** Runs several reading statements on one snapshot of the database. */
-  async readTogether(queries: readonly Statement[]): Promise<Row[][]> {
-    const batch = queries.map(({ sql, args }) => ({ sql, args: [...args] }));
-    const results = await this.#patiently(() => this.#client.batch(batch, "read"));
+  async readTogether(queries: readonly Statement[]): Promise<(readonly Row[])[]> {
+    const results = await this.#patiently(() => this.#driver.batch(queries, "read"));
     return results.map((result) => result.rows);
   }
 
   /** Runs statements as one write transaction: all or none. */
-  async transact(statements: readonly Statement[]): Promise<ResultSet[]> {
-    const batch = statements.map(({ sql, args }) => ({ sql, args: [...args] }));
-    return await this.#patiently(async () => {
-      await this.#checkDurability();
-      return await this.#client.batch(batch, "write");
-    });
+  async transact(statements: readonly Statement[]): Promise<Result[]> {
+    return await this.#patiently(() => this.#driver.batch(statements, "write"));
   }
 
   /** Differs after commits of *other* connections on an embedded file; null for a server, which cannot say. */
@@ -107,7 +71,7 @@ export class Connection {
     if (!this.isEmbedded) return null;
     const rows = await this.read(statement("PRAGMA data_version"));
     // Every connection counts from the same start, so the counts of two of them must not be taken for one.
-    return this.#reconnects * 2 ** 32 + Number(rows[0]?.data_version ?? 0);
+    return this.#driver.connections * 2 ** 32 + Number(rows[0]?.data_version ?? 0);
   }
 
   /** True when the file is in write-ahead logging already; copies made with VACUUM INTO are not. */
@@ -130,7 +94,7 @@ export class Connection {
   }
 
   close(): void {
-    this.#client.close();
+    this.#driver.close();
   }
 
   async #patiently<T>(work: () => Promise<T>): Promise<T> {
@@ -148,8 +112,8 @@ export class Connection {
   }
 
   /**
-   * One call at a time, prepared before it and healed after it: else a reconnect after one call's BUSY would close
-   * the connection under another, or hand it one without pragmas. Nothing is lost, as embedded calls block anyway.
+   * One call at a time: else the disconnect after one call's BUSY would close the connection under another. Nothing
+   * is lost, as embedded calls block anyway.
    */
   async #alone<T>(work: () => Promise<T>): Promise<T> {
     const before = this.#last;
@@ -158,44 +122,69 @@ export class Connection {
     await before;
     try {
       if (++this.#calls % CALLS_PER_TURN === 0) await this.#clock.turn();
-      if (!this.#ready) await this.#prepare();
       return await work();
     } catch (error) {
-      if (isBusy(error)) await this.#reconnect();
+      if (isBusy(error)) this.#driver.disconnect();
       throw error;
     } finally {
       turn.resolve();
     }
   }
+}
 
-  async #reconnect(): Promise<void> {
-    this.#ready = false;
-    this.#reconnects++;
-    await this.#client.reconnect();
-  }
+/** A database server, by the client that knows its protocols. */
+async function openServer({ url, token }: ConnectionOptions, clock: Clock): Promise<Driver> {
+  const { createClient } = await import("@libsql/client");
+  const client = createClient({
+    url,
+    ...(token === null ? {} : { authToken: token }),
+    fetch: sendOnce(clock),
+  });
+  const taken = ({ sql, args }: Statement) => ({ sql, args: [...args] satisfies SqlValue[] });
+  return {
+    connections: 1,
+    execute: (query) => client.execute(taken(query)),
+    batch: (statements, mode) => client.batch(statements.map(taken), mode),
+    disconnect: () => undefined,
+    close: () => client.close(),
+  };
+}
 
-  async #prepare(): Promise<void> {
-    for (const [name, value, answer] of PRAGMAS) {
-      await this.#client.execute(`PRAGMA ${name} = ${value}`);
-      const rows = (await this.#client.execute(`PRAGMA ${name}`)).rows;
-      // SQLite answers nothing at all for a pragma it was built without; only a wrong answer is a fault.
-      const got = rows[0]?.[name];
-      if (got !== undefined && Number(got) !== answer) {
-        throw new GlassboxError(
-          "storage_io",
-          `Cannot set ${name} of ${this.display} to ${value}: it stays ${got}`,
-        );
-      }
+/**
+ * The `fetch` for a database server. Deno sends a request again by itself when its connection ended before the
+ * answer, which would do a transaction twice; a body that is a stream can be sent but once. And a server that
+ * never answers must not be waited for without end.
+ */
+function sendOnce(clock: Clock): (request: Request) => Promise<Response> {
+  return async (request) => {
+    const answered = new AbortController();
+    const late = new AbortController();
+    void clock.sleep(LIMITS.storageBusyMs, answered.signal).then(() => {
+      if (!answered.signal.aborted) late.abort();
+    });
+    try {
+      const { url, method, headers } = request;
+      // The stream must be of our own making: Deno would see through the request's own to the bytes behind it.
+      const body = request.body === null
+        ? {}
+        : { body: streamOf(await request.arrayBuffer()), duplex: "half" };
+      const response = await fetch(url, { method, headers, signal: late.signal, ...body });
+      const bytes = await response.arrayBuffer();
+      return new Response(bytes.byteLength === 0 ? null : bytes, response);
+    } catch (error) {
+      if (!late.signal.aborted) throw error;
+      throw new TypeError(`no answer within ${LIMITS.storageBusyMs / 1000} s`, { cause: error });
+    } finally {
+      answered.abort();
     }
-    this.#ready = true;
-  }
+  };
+}
 
-  /** The client may replace its connection without telling; one that is not FULL must never acknowledge. */
-  async #checkDurability(): Promise<void> {
-    if (!this.isEmbedded) return;
-    const rows = (await this.#client.execute("PRAGMA synchronous")).rows;
-    if (Number(rows[0]?.synchronous) !== 2) await this.#prepare();
-    const [foreignKeys] = (await this.#client.execute("PRAGMA foreign_keys")).rows;
-    if (Number(foreignKeys?.foreign_keys) !== 1) await this.#prepare();
-  }
+function streamOf(bytes: ArrayBuffer): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(new Uint8Array(bytes));
+      controller.close();
+    },
+  });
 }

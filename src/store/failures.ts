@@ -7,9 +7,11 @@ export interface DatabaseName {
   readonly isEmbedded: boolean;
 }
 
+/** The primary code: of SQLITE_IOERR_WRITE, the first two words. Other errors' codes as they are. */
 export function sqliteCode(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" ? code : "";
+  if (typeof code !== "string") return "";
+  return /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code;
 }
 
 export function isBusy(error: unknown): boolean {

@@ -61,9 +61,8 @@ export class Jobs {
       this.#confirm(error, async () => await this.find(job.id) !== null)
     );
     if (results === "done") return { id: job.id, created: true };
-    const rows = results[2]!.rows;
     if (results[0]!.rowsAffected === 1) return { id: job.id, created: true };
-    const older = rows[0];
+    const older = results[2]?.rows[0];
     if (older === undefined) {
       throw new GlassboxError(
         "internal",

@@ -3,7 +3,7 @@ import type { Host, ReusableLock } from "../core/host.ts";
 import { directoryOf } from "../core/paths.ts";
 import { Artifacts } from "./artifacts.ts";
 import { Changes } from "./changes.ts";
-import { Connection, type ConnectionOptions } from "./connection.ts";
+import { Connection, type ConnectionOptions, statement } from "./connection.ts";
 import { copyJob } from "./export.ts";
 import { fileError } from "./failures.ts";
 import { Jobs } from "./jobs.ts";
@@ -91,6 +91,14 @@ export class Store {
       lock?.close();
       throw error;
     }
+  }
+
+  /** What SQLite itself finds wrong with the file, or with references between rows; empty when all is sound. */
+  async integrityErrors(): Promise<string[]> {
+    const rows = await this.#core.read(statement("PRAGMA quick_check(20)"));
+    const broken = await this.#core.read(statement("PRAGMA foreign_key_check"));
+    const found = rows.map((row) => String(Object.values(row)[0])).filter((text) => text !== "ok");
+    return [...found, ...broken.map((row) => `a row of ${row.table} refers to a job that is not there`)];
   }
 
   /** Copies one job's whole history into `target`, an empty database. */

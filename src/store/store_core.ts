@@ -1,11 +1,10 @@
-import type { ResultSet } from "@libsql/client";
-import type { Row, Statement } from "./connection.ts";
+import type { Result, Row, Statement } from "./driver.ts";
 
 /** What the tables are given to work with. */
 export interface StoreCore {
-  read(query: Statement): Promise<Row[]>;
+  read(query: Statement): Promise<readonly Row[]>;
   /** Several queries on one snapshot. */
-  readTogether(queries: readonly Statement[]): Promise<Row[][]>;
+  readTogether(queries: readonly Statement[]): Promise<(readonly Row[])[]>;
   /** Commits the statements as one transaction, then tells the subscribers of `topics`. */
-  write(statements: readonly Statement[], topics?: readonly string[]): Promise<ResultSet[]>;
+  write(statements: readonly Statement[], topics?: readonly string[]): Promise<Result[]>;
 }

@@ -61,11 +61,8 @@ export function submitStatements(job: NewJob, atMs: number): Statement[] {
       atMs,
     ),
     eventIfChanged(job.id, 0, "submitted", { task: job.task }, atMs),
-    statement(
-      "SELECT id, request_sha256 FROM jobs WHERE id = ?1 OR (?2 IS NOT NULL AND key = ?2)",
-      job.id,
-      job.key,
-    ),
+    // Only a key can meet an older job.
+    ...job.key === null ? [] : [statement("SELECT id, request_sha256 FROM jobs WHERE key = ?", job.key)],
   ];
 }
 

@@ -1,12 +1,12 @@
-import type { ResultSet } from "@libsql/client";
 import type { Clock, ReusableLock } from "../core/host.ts";
 import { isGlassboxError } from "../core/errors.ts";
-import type { Connection, Statement } from "./connection.ts";
+import type { Connection } from "./connection.ts";
+import type { Result, Statement } from "./driver.ts";
 import { storageError } from "./failures.ts";
 
 interface Pending {
   readonly statements: readonly Statement[];
-  readonly resolve: (results: ResultSet[]) => void;
+  readonly resolve: (results: Result[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -34,7 +34,7 @@ export class Writer {
   }
 
   /** Runs the statements as one transaction; resolves after COMMIT, with one result per statement. */
-  write(statements: readonly Statement[]): Promise<ResultSet[]> {
+  write(statements: readonly Statement[]): Promise<Result[]> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ statements, resolve, reject });
       this.#running ??= this.#run();
@@ -53,8 +53,8 @@ export class Writer {
   }
 
   async #run(): Promise<void> {
-    // One microtask of patience lets everything that was asked for in this turn join the first group.
-    await Promise.resolve();
+    // One turn of patience lets everything that has reached this process already join the first group.
+    await this.#clock.turn();
     while (this.#queue.length > 0) {
       await this.#commitGroup();
       // Native memory of the client is freed, and timers run, only when the event loop turns.
@@ -115,7 +115,7 @@ export class Writer {
     return this.#queue.splice(0, count);
   }
 
-  #settle(group: readonly Pending[], results: ResultSet[]): void {
+  #settle(group: readonly Pending[], results: Result[]): void {
     let at = 0;
     for (const pending of group) {
       pending.resolve(results.slice(at, at + pending.statements.length));

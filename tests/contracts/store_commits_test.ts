@@ -1,0 +1,53 @@
+/** Group commit: many writes, few commits, and each write its own fate; on a file and on a server alike. */
+import assert from "node:assert/strict";
+import type { Store } from "../../src/store/store.ts";
+import { newJob, storeHost, type TestDatabase } from "../support/store_fixture.ts";
+import { onEach } from "../support/store_suite.ts";
+
+/** Counts commits: takings of the write lock of a file, batches sent to a server. */
+async function countCommits(db: TestDatabase, work: (store: Store) => Promise<void>): Promise<number> {
+  let commits = 0;
+  const host = storeHost();
+  const locks = {
+    ...host.locks,
+    open: async (path: string) => {
+      const lock = await host.locks.open(path);
+      return { ...lock, lock: () => (commits++, lock.lock()) };
+    },
+  };
+  const plainFetch = globalThis.fetch;
+  globalThis.fetch = async (input, init) => {
+    const request = new Request(input, init);
+    if ((await request.clone().text()).includes("BEGIN IMMEDIATE")) commits++;
+    return await plainFetch(request);
+  };
+  try {
+    const store = await db.open({ ...host, locks });
+    commits = 0;
+    await work(store);
+    return commits;
+  } finally {
+    globalThis.fetch = plainFetch;
+  }
+}
+
+onEach("200 submits at once share a few commits, all or none of them lost", async (db) => {
+  const jobs = Array.from({ length: 200 }, () => newJob());
+  const commits = await countCommits(db, async (store) => {
+    const answers = await Promise.all(jobs.map((job) => store.jobs.submit(job)));
+    assert.ok(answers.every(({ created }, index) => created && answers[index]!.id === jobs[index]!.id));
+    assert.equal((await store.jobs.count()).queued, 200);
+  });
+  assert.ok(commits >= 1 && commits <= 5, `${commits} commits for 200 submits`);
+});
+
+onEach("one bad member of a group fails alone, and the others are committed once", async (db) => {
+  const store = await db.open();
+  const jobs = Array.from({ length: 20 }, () => newJob());
+  jobs[7] = { ...jobs[7]!, id: jobs[3]!.id };
+  const answers = await Promise.allSettled(jobs.map((job) => store.jobs.submit(job)));
+  assert.deepEqual(answers.flatMap(({ status }, index) => status === "rejected" ? [index] : []), [7]);
+  assert.equal((await store.jobs.count()).queued, 19);
+  for (const { id } of jobs) assert.equal((await store.jobs.events(id, 0, 10)).length, 1);
+  await store.jobs.submit(newJob());
+});
