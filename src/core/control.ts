@@ -9,31 +9,34 @@ import { z } from "zod";
 
 export const CONTROL_FD = 3;
 
-export const ControlMessage = z.discriminatedUnion("type", [
-  z.strictObject({
-    type: z.literal("progress"),
-    fraction: z.number().min(0).max(1),
-    message: z.string().max(500).optional(),
-  }),
-  z.strictObject({
-    type: z.literal("event"),
-    kind: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/),
-    data: z.json(),
-  }),
-  z.strictObject({
-    type: z.literal("artifact"),
-    name: z.string().min(1).max(255),
-    /** Where the child left the bytes; must be inside the attempt's directory. */
-    path: z.string().min(1),
-    mediaType: z.string().max(200).optional(),
-  }),
-  z.strictObject({ type: z.literal("result"), value: z.json() }),
-  z.strictObject({
-    type: z.literal("failure"),
-    code: z.enum(["task_failed", "invalid_input", "bad_output"]),
-    message: z.string(),
-    fields: z.array(z.strictObject({ field: z.string(), message: z.string() })).optional(),
-  }),
-]);
+/** Made at its first use, as most programs never say anything here. */
+export const ControlMessage = z.lazy(() =>
+  z.discriminatedUnion("type", [
+    z.strictObject({
+      type: z.literal("progress"),
+      fraction: z.number().min(0).max(1),
+      message: z.string().max(500).optional(),
+    }),
+    z.strictObject({
+      type: z.literal("event"),
+      kind: z.string().regex(/^[a-z][a-z0-9_]{0,63}$/),
+      data: z.json(),
+    }),
+    z.strictObject({
+      type: z.literal("artifact"),
+      name: z.string().min(1).max(255),
+      /** Where the child left the bytes; must be inside the attempt's directory. */
+      path: z.string().min(1),
+      mediaType: z.string().max(200).optional(),
+    }),
+    z.strictObject({ type: z.literal("result"), value: z.json() }),
+    z.strictObject({
+      type: z.literal("failure"),
+      code: z.enum(["task_failed", "invalid_input", "bad_output"]),
+      message: z.string(),
+      fields: z.array(z.strictObject({ field: z.string(), message: z.string() })).optional(),
+    }),
+  ])
+);
 
 export type ControlMessage = z.infer<typeof ControlMessage>;
