@@ -4,7 +4,7 @@
  */
 
 import type { ChildProcess } from "node:child_process";
-import { closeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
 import { type Libc, loadLibc } from "./bun_libc.ts";
@@ -23,7 +23,14 @@ export interface PipeRequest {
   readonly control: boolean;
 }
 
+/** Input on its way to a child. */
+export interface Input {
+  /** Sends no more and gives the descriptor back. */
+  abandon(): void;
+}
+
 export interface ConnectedPipes {
+  readonly stdin: Input | null;
   readonly stdout: Source;
   readonly stderr: Source;
   readonly control: Source | null;
@@ -48,8 +55,8 @@ function nodePipes({ stdin, control }: PipeRequest): ChildPipes {
   return {
     stdio: [stdin ? "pipe" : "ignore", "pipe", "pipe", control ? "pipe" : "ignore"],
     connect(child) {
-      if (stdin) writeInput(child.stdin!, stdin);
       return {
+        stdin: stdin ? writeInput(child.stdin!, stdin) : null,
         stdout: new StreamSource(child.stdout!),
         stderr: new StreamSource(child.stderr!),
         control: control ? new StreamSource(child.stdio[3] as Readable) : null,
@@ -60,9 +67,10 @@ function nodePipes({ stdin, control }: PipeRequest): ChildPipes {
 }
 
 /** A child need not read its input: a broken pipe is its own affair. */
-function writeInput(stream: Writable, bytes: Uint8Array): void {
+function writeInput(stream: Writable, bytes: Uint8Array): Input {
   stream.on("error", () => {});
   stream.end(bytes);
+  return { abandon: () => void stream.destroy() };
 }
 
 /** A stream of Node's kind. It listens at once, as Node throws unread output away when the child ends. */
@@ -130,9 +138,13 @@ function bunPipes(libc: Libc, { stdin, control }: PipeRequest): ChildPipes {
       connect() {
         for (const { write } of outputs) closeSync(write);
         if (input) closeSync(input.read);
-        if (input && stdin) void writeDescriptorInput(input.write, stdin);
         const [stdout, stderr, third] = outputs.map((pipe) => new DescriptorSource(pipe.read));
-        return { stdout: stdout!, stderr: stderr!, control: third ?? null };
+        return {
+          stdin: input && stdin ? new DescriptorInput(input.write, stdin) : null,
+          stdout: stdout!,
+          stderr: stderr!,
+          control: third ?? null,
+        };
       },
       discard,
     };
@@ -142,17 +154,46 @@ function bunPipes(libc: Libc, { stdin, control }: PipeRequest): ChildPipes {
   }
 }
 
-async function writeDescriptorInput(descriptor: number, bytes: Uint8Array): Promise<void> {
-  try {
-    if (bytes.length > 0) {
-      const writer = bun().file(descriptor).writer();
-      writer.write(bytes);
-      await writer.end();
+const PAUSE_FIRST_MS = 1;
+const PAUSE_MAX_MS = 50;
+
+/**
+ * Writes input into a pipe that does not block. Bun's own writer cannot be stopped, and a leftover that holds the
+ * other end without reading would keep this process alive with it.
+ */
+class DescriptorInput implements Input {
+  readonly #descriptor: number;
+  #open = true;
+
+  constructor(descriptor: number, bytes: Uint8Array) {
+    this.#descriptor = descriptor;
+    void this.#writeAll(bytes);
+  }
+
+  abandon(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.#descriptor);
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    let pauseMs = PAUSE_FIRST_MS;
+    for (let rest = bytes; rest.length > 0 && this.#open;) {
+      const count = this.#write(rest);
+      rest = rest.subarray(count);
+      pauseMs = count > 0 ? PAUSE_FIRST_MS : Math.min(pauseMs * 2, PAUSE_MAX_MS);
+      if (rest.length > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
-  } catch (error) {
-    if (codeOf(error) !== "EPIPE") throw error;
-  } finally {
-    closeSync(descriptor);
+    this.abandon();
+  }
+
+  /** How many bytes the pipe took now. A child that has closed its end takes all: what it reads is its own affair. */
+  #write(bytes: Uint8Array): number {
+    try {
+      return writeSync(this.#descriptor, bytes);
+    } catch (error) {
+      return codeOf(error) === "EAGAIN" ? 0 : bytes.length;
+    }
   }
 }
 

@@ -12,7 +12,7 @@ type Found = "program" | "not-executable" | "not-found";
 
 export const findProgram: Processes["findProgram"] = async (name, cwd, env) => {
   let missing: "not-found" | "not-executable" = "not-found";
-  for (const candidate of candidates(name, cwd, env)) {
+  for (const candidate of programCandidates(name, cwd, env)) {
     const found = await look(candidate);
     if (found === "program") return { path: candidate };
     if (found === "not-executable") missing = found;
@@ -20,8 +20,12 @@ export const findProgram: Processes["findProgram"] = async (name, cwd, env) => {
   return { missing };
 };
 
-/** An empty element of PATH, like a relative one, counts from the child's working directory. */
-function candidates(name: string, cwd: string, env: Readonly<Record<string, string>>): string[] {
+/** The paths to look at, in order. An empty element of PATH, like a relative one, counts from the child's `cwd`. */
+export function programCandidates(
+  name: string,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): string[] {
   if (name === "" || name.includes("\0")) return [];
   if (name.includes("/")) return [path.resolve(cwd, name)];
   return (env["PATH"] ?? PATH_DEFAULT).split(":").map((directory) => path.resolve(cwd, directory, name));

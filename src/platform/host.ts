@@ -1,11 +1,10 @@
 /** The Host of a real machine: one implementation for Deno and Bun, made of `node:` builtins. */
 
 import process from "node:process";
-import type { Host } from "../core/host.ts";
+import type { Host, Network } from "../core/host.ts";
 import { systemClock, systemRandom } from "./clock.ts";
-import { systemFiles } from "./files.ts";
+import { createFiles } from "./files.ts";
 import { fileLocks } from "./locks.ts";
-import { systemNetwork } from "./network.ts";
 import { bootId } from "./proc.ts";
 import { createProcesses } from "./processes.ts";
 import { compiled, engine, engineVersion, ownBinary, ownCommand } from "./runtime.ts";
@@ -15,7 +14,11 @@ import { createTerminal } from "./terminal.ts";
 export interface HostOptions {
   /** Replaces what would be found out about starting this program again; tests run under another program. */
   readonly selfCommand?: readonly [string, ...string[]];
+  /** How long the reading of a FIFO waits for somebody to write to it; 10 s when not given. */
+  readonly fifoWaitMs?: number;
 }
+
+const FIFO_WAIT_MS = 10_000;
 
 /** Makes the host of this process. It touches neither stdin nor any signal until it is asked to. */
 export function createHost(options: HostOptions = {}): Host {
@@ -30,11 +33,19 @@ export function createHost(options: HostOptions = {}): Host {
     },
     clock: systemClock,
     random: systemRandom,
-    files: systemFiles,
+    files: createFiles(options.fifoWaitMs ?? FIFO_WAIT_MS),
     locks: fileLocks,
     processes: createProcesses(options.selfCommand ?? ownCommand()),
     terminal: createTerminal(),
     signals: systemSignals,
-    network: systemNetwork,
+    network: lazyNetwork,
   };
 }
+
+/** The listener brings half of the program with it, and only `serve` needs one. */
+const lazyNetwork: Network = {
+  async listen(request) {
+    const { systemNetwork } = await import("./network.ts");
+    return await systemNetwork.listen(request);
+  },
+};

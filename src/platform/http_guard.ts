@@ -10,6 +10,18 @@ export interface Refusal {
   readonly detail: string;
 }
 
+export const BAD_REQUEST: Refusal = {
+  status: 400,
+  code: "usage",
+  detail: "Cannot take this request as it is no clear HTTP",
+};
+
+export const INTERNAL: Refusal = {
+  status: 500,
+  code: "internal",
+  detail: "Cannot answer this request: internal error",
+};
+
 /** Why this request is not looked at, or null. The engines disagree on these, and a proxy in front may as well. */
 export function refusalOf(incoming: IncomingMessage): Refusal | null {
   const fields = incoming.rawHeaders.length / 2;
@@ -21,7 +33,9 @@ export function refusalOf(incoming: IncomingMessage): Refusal | null {
     };
   }
   const hosts = hostFields(incoming.rawHeaders);
-  if (hosts.length !== 1 || hosts[0] === "") return badHost(`one Host header: it has ${hosts.length}`);
+  if (hosts.length !== 1 || hosts[0] === "") {
+    return badHost(`one Host header with a value: it has ${hosts.length}`);
+  }
   if (!isPlainHost(hosts[0]!)) return badHost("a host and a port in its Host header and nothing else");
   if (!namesSameHost(incoming.url ?? "/", hosts[0]!)) {
     return badHost("the same host in its target as in Host");
@@ -60,4 +74,9 @@ export function problem({ status, code, detail }: Refusal): {
     "connection": "close",
   };
   return { status, headers, body };
+}
+
+export function toResponse(refusal: Refusal): Response {
+  const { status, headers, body } = problem(refusal);
+  return new Response(body, { status, headers });
 }

@@ -12,7 +12,7 @@ import type {
   SignalName,
   SpawnRequest,
 } from "../core/host.ts";
-import { type ChildPipes, type ConnectedPipes, makePipes, type Source } from "./child_pipes.ts";
+import { type ChildPipes, type ConnectedPipes, type Input, makePipes, type Source } from "./child_pipes.ts";
 import { findProgram } from "./find_program.ts";
 import { codeOf } from "./node_error.ts";
 import { identityOf, killMarked, startTicks, usageOf } from "./proc.ts";
@@ -89,12 +89,14 @@ class StartedChild implements Child {
   readonly stderr: Source;
   readonly control: Source | null;
   readonly exited: Promise<ChildExit>;
+  readonly #stdin: Input | null;
   #groupGone = false;
 
-  constructor(child: ChildProcess, pid: number, { stdout, stderr, control }: ConnectedPipes) {
+  constructor(child: ChildProcess, pid: number, { stdin, stdout, stderr, control }: ConnectedPipes) {
     this.pid = pid;
     // Read before the event loop turns: until then even a child that has ended is still in /proc.
     this.identity = identityOf(pid);
+    this.#stdin = stdin;
     this.stdout = stdout;
     this.stderr = stderr;
     this.control = control;
@@ -114,7 +116,7 @@ class StartedChild implements Child {
   }
 
   abandonPipes(): void {
-    for (const source of [this.stdout, this.stderr, this.control]) source?.abandon();
+    for (const pipe of [this.#stdin, this.stdout, this.stderr, this.control]) pipe?.abandon();
   }
 
   usage(): ChildUsage {
@@ -124,13 +126,14 @@ class StartedChild implements Child {
 
 const NO_USAGE: ChildUsage = { peakMemoryBytes: null, cpuMs: null };
 
-/** False when there is nobody to signal. */
+/** False when there is nobody to signal. One whom we may not signal is not gone: its end will not come, and shows that. */
 function signalled(pid: number, signal: SignalName): boolean {
   try {
     process.kill(pid, signal);
     return true;
   } catch (error) {
     if (codeOf(error) === "ESRCH") return false;
+    if (codeOf(error) === "EPERM") return true;
     throw error;
   }
 }

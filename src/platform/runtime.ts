@@ -1,7 +1,7 @@
 /** The few things in which the engines differ: who they are, how to start again, raw writes and file locks. */
 
 import * as fs from "node:fs";
-import { Socket } from "node:net";
+import type { Socket } from "node:net";
 import * as path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -12,13 +12,9 @@ export type Engine = "bun" | "deno" | "node";
 
 /** What Bun's global offers that is used here; its own types are not a dependency. */
 export interface BunGlobal {
-  file(descriptor: number): {
-    stream(): ReadableStream<Uint8Array>;
-    writer(): { write(bytes: Uint8Array): number; end(): number | Promise<number> };
-  };
+  file(descriptor: number): { stream(): ReadableStream<Uint8Array> };
 }
 
-/** The entry of a compiled executable leaves its mark before it starts the program: see scripts/bundle.ts. */
 export const compiled: boolean = "__glassboxBinary" in globalThis;
 
 export const engine: Engine = process.versions["deno"] !== undefined
@@ -81,14 +77,16 @@ function writeWithNode(descriptor: number, bytes: Uint8Array): Promise<number> {
 function socketWriter(descriptor: number): DescriptorWrite {
   let socket: Socket | undefined;
   let failure: Error | undefined;
-  return (bytes) => {
-    socket ??= new Socket({ fd: descriptor, readable: false, writable: true }).on("error", () => {});
+  return async (bytes) => {
+    // Loaded only here, as sockets cost every start some milliseconds.
+    const net = await import("node:net");
+    socket ??= new net.Socket({ fd: descriptor, readable: false, writable: true }).on("error", () => {});
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     socket.write(bytes, (error) => {
       if (error) reject(failure ??= error);
       else resolve(bytes.length);
     });
-    return promise;
+    return await promise;
   };
 }
 
