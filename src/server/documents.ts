@@ -136,13 +136,24 @@ export const ProblemDocument = z.strictObject({
   requestId: z.string(),
 }).meta({ id: "Problem", description: "Why a request failed (RFC 9457)" });
 
+export const JobDetail = z.strictObject({
+  ...JobDocument.shape,
+  digestUrl: z.string().nullable().describe("Where its digest can be had; null until it is final"),
+  lastLine: z.int().describe("The number of its last line; 0 when there is none"),
+  attempts: z.array(AttemptDocument),
+  artifacts: z.array(ArtifactDocument),
+}).meta({ id: "JobDetail", description: "A job with its attempts and artifacts" });
+
+export type JobSummary = z.infer<typeof JobSummary>;
+export type JobDetail = z.infer<typeof JobDetail>;
+
 export function toJobDocument(job: Job): z.infer<typeof JobDocument> {
   return { ...job, failure: toFailure(job.failure) };
 }
 
 const PREVIEW_CHARACTERS_MAX = 300;
 
-export function toJobSummary({ input, result: _, ...job }: Job): z.infer<typeof JobSummary> {
+export function toJobSummary({ input, result: _, ...job }: Job): JobSummary {
   const text = JSON.stringify(input);
   const inputPreview = text.length <= PREVIEW_CHARACTERS_MAX
     ? text

@@ -1,3 +1,4 @@
+import { messageOf } from "../core/errors.ts";
 import type { Clock } from "../core/host.ts";
 import { formatPosition, type Told } from "./watch.ts";
 import type { Place } from "./watchers.ts";
@@ -44,7 +45,7 @@ export class EventStream {
         this.#isWanted = this.#wasWanted = true;
         await this.#give(controller).catch((error) => {
           onError(error);
-          this.#fail(controller, error);
+          this.#fail(controller, messageOf(error));
         });
         this.#isWanted = false;
       },
@@ -92,14 +93,15 @@ export class EventStream {
       if (signal.aborted) return;
       if (this.#isWanted) controller.enqueue(this.#encoder.encode(": \n\n"));
       else if (!this.#wasWanted) {
-        return this.#fail(controller, new Error(`The watcher read nothing for ${HEARTBEAT_MS} ms`));
+        return this.#fail(controller, `a watcher was dropped as it read nothing for ${HEARTBEAT_MS} ms`);
       }
       this.#wasWanted = this.#isWanted;
     }
   }
 
-  #fail(controller: ReadableStreamDefaultController<Uint8Array>, error: unknown): void {
-    controller.error(error);
+  /** Cuts the connection. The listener prints why, so it is given words and not an error with a stack. */
+  #fail(controller: ReadableStreamDefaultController<Uint8Array>, reason: string): void {
+    controller.error(reason);
     this.close();
   }
 }

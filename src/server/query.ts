@@ -3,11 +3,15 @@ import { JOB_STATES } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { parseWith } from "../core/schema.ts";
 
-/** A whole number in a query. Above `max` it counts as `max`: asking for more than there can be is no mistake. */
+/**
+ * A whole number in a query; a default of MAX_SAFE_INTEGER stands for all there is.
+ * Above `max` it counts as `max`: asking for more than there can be is no mistake.
+ */
 export function wholeNumber(
   options: { readonly min: number; readonly max: number; readonly default: number; readonly about: string },
 ) {
   const { min, max, about } = options;
+  const shown = options.default === Number.MAX_SAFE_INTEGER ? {} : { default: options.default };
   return z
     .string()
     .default(String(options.default))
@@ -21,7 +25,7 @@ export function wholeNumber(
       });
       return z.NEVER;
     })
-    .meta({ type: "integer", minimum: min, default: options.default, description: about });
+    .meta({ type: "integer", minimum: min, ...shown, description: about });
 }
 
 export const after = wholeNumber({

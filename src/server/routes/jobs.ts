@@ -9,8 +9,7 @@ import type { NewJob } from "../../store/transitions.ts";
 import { readObject } from "../body.ts";
 import type { ServerContext } from "../context.ts";
 import {
-  ArtifactDocument,
-  AttemptDocument,
+  JobDetail,
   JobDocument,
   JobSummary,
   toArtifactDocument,
@@ -25,14 +24,6 @@ const JobList = z.strictObject({
   jobs: z.array(JobSummary),
   next: z.string().nullable().describe("Give this as `before` for older jobs; null when there are none"),
 }).meta({ id: "JobList" });
-
-const JobDetail = z.strictObject({
-  ...JobDocument.shape,
-  digestUrl: z.string().nullable().describe("Where its digest can be had; null until it is final"),
-  lastLine: z.int().describe("The number of its last line; 0 when there is none"),
-  attempts: z.array(AttemptDocument),
-  artifacts: z.array(ArtifactDocument),
-}).meta({ id: "JobDetail", description: "A job with its attempts and artifacts" });
 
 const NoQuery = z.strictObject({});
 

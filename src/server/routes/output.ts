@@ -20,7 +20,7 @@ import {
   toLineDocument,
   toPartialDocument,
 } from "../documents.ts";
-import { after, limit } from "../query.ts";
+import { after, limit, wholeNumber } from "../query.ts";
 import { type Call, json, type Route, route } from "../route.ts";
 
 const pageFields = {
@@ -46,13 +46,21 @@ const ResultDocument = z.strictObject({
 const Digest = z.strictObject({
   id: z.string(),
   digest: z.string().nullable().describe("Null until the job is final"),
+  parts: z.record(z.string(), z.string()).nullable().describe(
+    "One of each part: where two runs differ, these tell",
+  ),
 }).meta({ id: "Digest" });
 
 const ArtifactList = z.strictObject({ artifacts: z.array(ArtifactDocument) }).meta({ id: "ArtifactList" });
 
 const LogQuery = z.strictObject({
   after,
-  limit: limit(LIMITS.listLimitMax).optional(),
+  limit: wholeNumber({
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    default: Number.MAX_SAFE_INTEGER,
+    about: `How many lines to give; all by default, but a page of JSON has ${LIMITS.listLimitMax} at most`,
+  }),
   format: z
     .enum(["json", "ndjson", "text", "raw"])
     .optional()
@@ -107,13 +115,14 @@ export const outputRoutes: readonly Route[] = [
     refuses: ["job_not_found", "invalid_input", "not_acceptable"],
     async answer(call) {
       const { params, query, context: { store } } = call;
+      const onError = (error: unknown) => call.context.report(error, call.requestId);
       const { id } = await store.jobs.get(params.id!);
       const format = formatOf(call);
       if (format === "json") {
-        return json(await linePage(store, id, query.after, query.limit ?? LIMITS.listLimitMax));
+        return json(await linePage(store, id, query.after, Math.min(query.limit, LIMITS.listLimitMax)));
       }
-      const lines = storedLines(store, id, query.after, query.limit ?? Number.MAX_SAFE_INTEGER);
-      return new Response(byteStream(encoded(lines, format)), {
+      const lines = storedLines(store, id, query.after, query.limit);
+      return new Response(byteStream(encoded(lines, format), onError), {
         headers: {
           "content-type": format === "text" ? "text/plain; charset=utf-8" : LOG_MEDIA_TYPES[format],
           "cache-control": "no-store",
@@ -146,7 +155,8 @@ export const outputRoutes: readonly Route[] = [
     refuses: ["job_not_found"],
     async answer({ params, context: { store } }) {
       const job = await store.jobs.get(params.id!);
-      return json({ id: job.id, digest: isFinal(job.state) ? await jobDigest(store, job) : null });
+      const digests = isFinal(job.state) ? await jobDigest(store, job) : { digest: null, parts: null };
+      return json({ id: job.id, ...digests });
     },
   }),
   route({
@@ -238,7 +248,9 @@ function withoutReturn(bytes: Uint8Array): Uint8Array {
   return bytes.at(-1) === 13 ? bytes.subarray(0, -1) : bytes;
 }
 
-async function giveArtifact({ request, params, context: { store } }: Call): Promise<Response> {
+async function giveArtifact({ request, requestId, params, context }: Call): Promise<Response> {
+  const { store } = context;
+  const onError = (error: unknown) => context.report(error, requestId);
   const { id } = await store.jobs.get(params.id!);
   const name = params.name!;
   if (!isArtifactName(name)) {
@@ -259,7 +271,7 @@ async function giveArtifact({ request, params, context: { store } }: Call): Prom
   };
   const known = request.headers.get("if-none-match")?.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
   if (known?.some((tag) => tag === etag || tag === "*")) return new Response(null, { status: 304, headers });
-  return new Response(byteStream(store.artifacts.parts(artifact)), {
+  return new Response(byteStream(store.artifacts.parts(artifact), onError), {
     headers: { ...headers, "content-length": String(artifact.sizeBytes) },
   });
 }
