@@ -1,3 +1,4 @@
+import "./src/core/zod_mode.ts";
 import process from "node:process";
 import { runApplication } from "./src/cli/application.ts";
 import { createHost } from "./src/platform/host.ts";

@@ -2,25 +2,29 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { asGlassboxError, EXIT, GlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { TaskRegistry } from "../core/task.ts";
+import { VERSION } from "../core/version.ts";
 import { dispatch } from "../executor/dispatch.ts";
 import { addCompletions } from "./commands/completions.ts";
 import { plannedLaunch } from "./planned_launch.ts";
-import { createProgram, splitWords, usageError } from "./program.ts";
-import { type Cli, prepare } from "./session.ts";
+import { OutputError, withGuardedOutput } from "./output_error.ts";
+import { createProgram, isNamed, type SplitWords, splitWords, usageError } from "./program.ts";
+import { type Cli, prepare, type Voice } from "./session.ts";
 import { createStyle, wantsColor } from "./style.ts";
 import { Talk } from "./talk.ts";
 
 /** Runs one command line to its end and gives its exit code. Never throws. */
 export async function runApplication(
-  host: Host,
+  machine: Host,
   registry: TaskRegistry,
   argv: readonly string[],
 ): Promise<number> {
+  const host = withGuardedOutput(machine);
+  const voice: Voice = { talk: earlyTalk(host, argv) };
   try {
     const plan = await plannedLaunch(host, argv);
-    return await carryOut({ host, registry, plan }, argv);
+    return await carryOut({ host, registry, plan, voice }, argv);
   } catch (error) {
-    return await tellError(host, argv, error);
+    return await tellError(host, voice.talk, error);
   }
 }
 
@@ -41,14 +45,20 @@ async function carryOut(cli: Cli, argv: readonly string[]): Promise<number> {
 function kbaseNotBuilt(why: string): GlassboxError {
   return new GlassboxError(
     "not_built",
-    `Cannot act as a KBase module (${why}) as that part is not built yet: see \`glassbox kbase\` in the documentation`,
+    `Cannot act as a KBase module (${why}) as glassbox ${VERSION} is not one yet: ` +
+      "it runs jobs with `glassbox run` and `glassbox serve`",
   );
 }
 
 async function showHelp(cli: Cli, why: string, exitCode: number): Promise<number> {
-  const program = createProgram(cli, { own: [], program: null }, () => undefined);
-  const { stderr } = cli.host.terminal;
-  await stderr.write(`${program.helpInformation()}\nglassbox: nothing to do (${why}): name a command\n`);
+  const { talk } = cli.voice;
+  if (!talk.isJson) {
+    let page = "";
+    const program = configured(cli, { own: [], program: null }, () => undefined, (text) => page += text);
+    program.outputHelp();
+    await cli.host.terminal.stderr.write(`${page}\n`).catch(() => undefined);
+  }
+  await talk.error(new GlassboxError("usage", `Cannot tell what to do (${why}): name a command`));
   return exitCode;
 }
 
@@ -57,30 +67,43 @@ async function runCommand(cli: Cli, argv: readonly string[]): Promise<number> {
   const words = splitWords(argv);
   let exitCode: Promise<number> | null = null;
   let out = "";
-  const program = createProgram(cli, words, (code) => exitCode = code);
-  addCompletions(cli, program, (code) => exitCode = code);
-  configure(program, (text) => out += text, cli);
+  const program = configured(cli, words, (code) => exitCode = code, (text) => out += text);
+  let failing: ProgramLike | null = null;
+  visitAll(program, (command) =>
+    command.exitOverride((error) => {
+      failing = command;
+      throw error;
+    }));
   try {
     await program.parseAsync([...words.own], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     // Help that was asked for is data; help that was not, and every complaint, is an error.
-    if (error.exitCode !== 0) {
-      throw usageError(error.code === "commander.help" ? "a command is missing" : error.message);
-    }
+    if (error.exitCode !== 0) throw usageError(error, failing ?? program);
     await terminal.stdout.write(out);
     return EXIT.completed;
   }
   return await (exitCode ?? EXIT.completed);
 }
 
+const EVERYWHERE = "\nOptions of every command, such as --db and --log-format: see `glassbox --help`.";
+
 type ProgramLike = ReturnType<typeof createProgram>;
 
-function configure(program: ProgramLike, writeOut: (text: string) => void, cli: Cli): void {
+/** The command line with all its commands, which writes its help to `writeOut` and never ends the process. */
+function configured(
+  cli: Cli,
+  words: SplitWords,
+  ended: (exitCode: Promise<number>) => void,
+  writeOut: (text: string) => void,
+): ProgramLike {
+  const program = createProgram(cli, words, ended);
+  if (!isNamed(cli.plan)) addCompletions(cli, program, ended);
   const style = createStyle(
     wantsColor("auto", cli.host.terminal.stdout) && !cli.host.processes.environment["NO_COLOR"],
   );
-  const visit = (command: ProgramLike) => {
+  visitAll(program, (command) => {
+    if (command !== program) command.addHelpText("after", EVERYWHERE);
     command.exitOverride();
     command.configureOutput({
       writeOut,
@@ -92,24 +115,35 @@ function configure(program: ProgramLike, writeOut: (text: string) => void, cli: 
       styleCommandText: style.cyan,
       styleOptionTerm: style.cyan,
     });
-    for (const inner of command.commands) visit(inner as ProgramLike);
-  };
-  visit(program);
+  });
+  return program;
 }
 
-async function tellError(host: Host, argv: readonly string[], error: unknown): Promise<number> {
+function visitAll(command: ProgramLike, visit: (command: ProgramLike) => void): void {
+  visit(command);
+  for (const inner of command.commands) visitAll(inner as ProgramLike, visit);
+}
+
+async function tellError(host: Host, talk: Talk, error: unknown): Promise<number> {
   const known = asGlassboxError(error);
-  const json = argv.includes("--log-format=json") ||
-    host.processes.environment["GLASSBOX_LOG_FORMAT"] === "json" ||
-    argv[argv.indexOf("--log-format") + 1] === "json";
-  const style = createStyle(
-    wantsColor("auto", host.terminal.stderr) && !host.processes.environment["NO_COLOR"],
-  );
-  await new Talk(host, style, { json, quiet: false }).error(known);
+  if (known instanceof OutputError && known.isSilent) return known.exitCode;
+  await talk.error(known);
   if (host.processes.environment["GLASSBOX_DEBUG"] && error instanceof Error) {
     await host.terminal.stderr.write(
       `${error.stack}\n${known.cause instanceof Error ? known.cause.stack : ""}\n`,
     );
   }
   return known.exitCode;
+}
+
+/** How to say what went wrong before the settings were known, or because they could not be. */
+function earlyTalk(host: Host, argv: readonly string[]): Talk {
+  const { environment } = host.processes;
+  const { own } = splitWords(argv);
+  const flag = own.indexOf("--log-format");
+  const wanted = own.find((word) => word.startsWith("--log-format="))?.slice("--log-format=".length) ??
+    (flag === -1 ? undefined : own[flag + 1]) ?? environment["GLASSBOX_LOG_FORMAT"];
+  const json = wanted === "json";
+  const style = createStyle(!json && wantsColor("auto", host.terminal.stderr) && !environment["NO_COLOR"]);
+  return new Talk(host, style, { json, quiet: false });
 }

@@ -1,10 +1,11 @@
 import { formatDuration } from "../config/duration.ts";
-import { EXIT, type GlassboxError } from "../core/errors.ts";
+import { EXIT, GlassboxError } from "../core/errors.ts";
 import type { Attempt, Job } from "../core/job.ts";
 import { follow } from "../logs/follow.ts";
 import type { Worker } from "../executor/worker.ts";
 import { jobExitCode } from "./exit_code.ts";
-import { JobOutput, type OutputFailure } from "./job_output.ts";
+import { JobOutput } from "./job_output.ts";
+import type { OutputError } from "./output_error.ts";
 import { ProgressLine } from "./progress_line.ts";
 import type { Session } from "./session.ts";
 import { stateText } from "./style.ts";
@@ -32,7 +33,7 @@ export async function followJob(
   const progress = new ProgressLine(host.terminal.stderr, talk.style, !talk.isQuiet && !talk.isJson);
   const output = new JobOutput(host, progress, {
     toStderr: request.toStderr,
-    onFailure: (failure) => interrupt.outputFailed(failure),
+    onStdoutError: (error) => interrupt.outputFailed(error),
   });
   const off = host.signals.on((signal) => interrupt.signalled(signal));
   void request.done.then((error) => error === null || interrupt.leave());
@@ -42,13 +43,14 @@ export async function followJob(
   } finally {
     off();
     await progress.clear();
+    await output.endLine();
   }
   await interrupt.settled;
   const unrecorded = interrupt.left.aborted ? await request.done : null;
   if (unrecorded !== null) throw unrecorded;
   const job = await store.jobs.get(request.jobId);
   const attempt = (await store.jobs.attempts(request.jobId)).at(-1);
-  return { job, exitCode: interrupt.exitCode ?? outputExitCode(output) ?? jobExitCode(job, attempt) };
+  return { job, exitCode: interrupt.exitCode ?? output.stdoutError?.exitCode ?? jobExitCode(job, attempt) };
 }
 
 /** What ends a watch before the job does by itself, and the exit code that then tells it. */
@@ -80,10 +82,12 @@ class Interruption {
     this.#stop(signal);
   }
 
-  outputFailed({ stream, code }: OutputFailure): void {
-    // Like a program that SIGPIPE ends: whoever closed our standard output wants no more of the job.
-    if (stream !== "stdout" || code !== "EPIPE") return;
-    this.exitCode ??= 141;
+  outputFailed(error: OutputError): void {
+    if (!error.isSilent) {
+      const text = `${error.message}: its lines are kept for \`glassbox jobs logs ${this.#request.jobId}\``;
+      return void this.#session.talk.error(new GlassboxError(error.code, text));
+    }
+    // Whoever closed our standard output wants no more of the job.
     if (!this.#asked) this.#stop("standard output was closed");
   }
 
@@ -96,10 +100,6 @@ class Interruption {
     this.settled = cancelled.catch(() => undefined);
     void this.#session.talk.say(`stopping job ${jobId} (${reason}); again to kill it at once`);
   }
-}
-
-function outputExitCode(output: JobOutput): number | null {
-  return output.failures.some((failure) => failure.stream === "stdout") ? EXIT.io : null;
 }
 
 /** The closing remark: how the job ended and where to read more. */
@@ -117,9 +117,8 @@ export async function sayOutcome(session: Session, job: Job): Promise<void> {
     parts.push(`· artifacts: ${artifacts.map((artifact) => artifact.name).join(", ")}`);
   }
   await talk.say(parts.join(" "), { job: job.id, state: job.state });
-  if (job.failure !== null && job.failure.code !== "program_failed") {
-    await talk.say(`${talk.style.red(job.failure.code)}: ${job.failure.message}`, { failure: job.failure });
-  }
+  // What a program means by its own exit code is for the program to say.
+  if (job.failure !== null && job.failure.code !== "program_failed") await talk.failure(job.failure);
   if (evidence && evidence.droppedLines > 0) {
     await talk.say(
       `${evidence.droppedLines} lines (${evidence.droppedBytes} bytes) above the output bound were dropped`,

@@ -3,16 +3,10 @@ import type { Host, Output } from "../core/host.ts";
 import type { JobEvent, LogLine, PartialLine, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { News } from "../logs/follow.ts";
+import { OutputError } from "./output_error.ts";
 import type { ProgressLine } from "./progress_line.ts";
 
 const NEWLINE = new Uint8Array([10]);
-
-/** A reader of our output went away, or cannot take any more. */
-export interface OutputFailure {
-  readonly stream: StreamName;
-  /** As Node names it: EPIPE, ENOSPC … */
-  readonly code: string;
-}
 
 /**
  * Passes a job's output through to the terminal, byte for byte, stream to stream. Unfinished text is shown at
@@ -22,24 +16,28 @@ export class JobOutput {
   #outputs: Record<StreamName, Output>;
   /** Bytes of the present line that were shown before it was finished. */
   #shown: Record<StreamName, number> = { stdout: 0, stderr: 0 };
-  #failed: Partial<Record<StreamName, OutputFailure>> = {};
+  #failed = new Set<StreamName>();
+  #stdoutError: OutputError | null = null;
+  /** Where a terminal's cursor was left behind text without a newline. */
+  #midLine: Output | null = null;
   #progress: ProgressLine;
-  #onFailure: (failure: OutputFailure) => void;
+  #onStdoutError: (error: OutputError) => void;
 
-  /** `toStderr` keeps standard output free for data. */
+  /** `toStderr` keeps standard output free for data. A standard error that fails stops nothing and is not told. */
   constructor(
     host: Host,
     progress: ProgressLine,
-    options: { toStderr: boolean; onFailure: (failure: OutputFailure) => void },
+    options: { toStderr: boolean; onStdoutError: (error: OutputError) => void },
   ) {
     const { stdout, stderr } = host.terminal;
     this.#outputs = { stdout: options.toStderr ? stderr : stdout, stderr };
     this.#progress = progress;
-    this.#onFailure = options.onFailure;
+    this.#onStdoutError = options.onStdoutError;
   }
 
-  get failures(): readonly OutputFailure[] {
-    return Object.values(this.#failed);
+  /** Why our standard output takes no more, or null. */
+  get stdoutError(): OutputError | null {
+    return this.#stdoutError;
   }
 
   async show(news: News): Promise<void> {
@@ -47,6 +45,12 @@ export class JobOutput {
     for (const run of runsOf(news.lines)) await this.#write(run.stream, this.#bytesOf(run.stream, run.lines));
     for (const partial of news.partials ?? []) await this.#showPartial(partial);
     for (const event of news.events) await this.#showProgress(event);
+  }
+
+  /** Brings a terminal's cursor to the start of a line, so that what is said next stands for itself. */
+  async endLine(): Promise<void> {
+    await this.#midLine?.write(NEWLINE).catch(() => undefined);
+    this.#midLine = null;
   }
 
   #bytesOf(stream: StreamName, lines: readonly LogLine[]): Uint8Array {
@@ -73,13 +77,16 @@ export class JobOutput {
   }
 
   async #write(stream: StreamName, bytes: Uint8Array): Promise<void> {
-    if (this.#failed[stream] !== undefined || bytes.length === 0) return;
+    if (this.#failed.has(stream) || bytes.length === 0) return;
+    const output = this.#outputs[stream];
+    if (output.isTerminal) this.#midLine = bytes.at(-1) === 10 ? null : output;
     try {
-      await this.#outputs[stream].write(bytes);
+      await output.write(bytes);
     } catch (error) {
-      const code = String((error as { code?: unknown }).code ?? "EIO");
-      this.#failed[stream] = { stream, code };
-      this.#onFailure({ stream, code });
+      this.#failed.add(stream);
+      if (!(error instanceof OutputError)) return;
+      this.#stdoutError = error;
+      this.#onStdoutError(error);
     }
   }
 }

@@ -1,6 +1,6 @@
 import { formatDuration } from "../config/duration.ts";
 import { displayCut } from "../core/display.ts";
-import type { ExitEvidence, JobEvent } from "../core/job.ts";
+import type { ExitEvidence, Job, JobEvent } from "../core/job.ts";
 import type { JobDocument } from "./job_document.ts";
 import type { Session } from "./session.ts";
 import { createStyle, stateText, wantsColor } from "./style.ts";
@@ -25,9 +25,7 @@ export async function showJob(
     ...(job.key === null ? [] : [["key", displayCut(job.key, 200)]]),
     ...(job.retryOf === null ? [] : [["retry of", job.retryOf]]),
     ["submitted", new Date(job.createdAtMs).toISOString()],
-    ...(job.cancel === null
-      ? []
-      : [["cancel", `asked by ${job.cancel.actor} ${displayCut(job.cancel.reason, 100)}`]]),
+    ...(job.cancel === null ? [] : [["cancel", cancelText(job.cancel)]]),
     ...(job.failure === null
       ? []
       : [["failure", `${style.red(job.failure.code)}: ${displayCut(job.failure.message, 400)}`]]),
@@ -59,6 +57,10 @@ export async function showJob(
   ));
 }
 
+function cancelText({ actor, reason }: NonNullable<Job["cancel"]>): string {
+  return `asked by ${displayCut(actor, 100)}${reason === "" ? "" : `: ${displayCut(reason, 200)}`}`;
+}
+
 function evidenceFacts(evidence: ExitEvidence): string[][] {
   const {
     exitCode,
@@ -77,7 +79,9 @@ function evidenceFacts(evidence: ExitEvidence): string[][] {
     `took ${formatDuration(wallMs)}`,
     cpuMs === null ? null : `cpu ${formatDuration(cpuMs)}`,
     peakMemoryBytes === null ? null : `peak memory ${(peakMemoryBytes / 1048576).toFixed(1)} MiB`,
-    `${lineCount} lines, ${outputBytes} bytes`,
+    `${lineCount} ${lineCount === 1 ? "line" : "lines"}, ${outputBytes} ${
+      outputBytes === 1 ? "byte" : "bytes"
+    }`,
     droppedLines === 0 ? null : `${droppedLines} lines dropped`,
   ];
   return [

@@ -1,4 +1,4 @@
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command, type CommanderError, Option } from "@commander-js/extra-typings";
 import { GlassboxError } from "../core/errors.ts";
 import { doctor } from "./commands/doctor.ts";
 import { jobsArtifacts } from "./commands/artifacts.ts";
@@ -15,8 +15,10 @@ import {
 import { run } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { tasks } from "./commands/tasks.ts";
-import { version } from "./commands/version.ts";
+import { verify } from "./commands/verify.ts";
+import { version, versionText } from "./commands/version.ts";
 import { worker } from "./commands/worker.ts";
+import type { CommandPlan, LaunchPlan } from "./launch_plan.ts";
 import type { Cli, GlobalFlags } from "./session.ts";
 
 /** The words of a command line: those for glassbox, and the program behind `--`; null when there is no `--`. */
@@ -27,7 +29,8 @@ export interface SplitWords {
 
 /** Everything behind the first `--` belongs to the program and is never read as ours. */
 export function splitWords(argv: readonly string[]): SplitWords {
-  const cut = argv.indexOf("--");
+  // A shell asks `complete -- WORD...` for what could come next: there the words are the question.
+  const cut = argv[0] === "complete" ? -1 : argv.indexOf("--");
   return cut === -1
     ? { own: argv, program: null }
     : { own: argv.slice(0, cut), program: argv.slice(cut + 1) };
@@ -44,6 +47,7 @@ export function createProgram(
 ): Command {
   const program = new Command("glassbox")
     .description("Run jobs without black boxes: every row, event and line is kept, and shown as it comes.")
+    .version(versionText(cli.host.about), "-V, --version", "print the version")
     .helpOption("-h, --help", "show this help")
     .helpCommand("help [command]", "show help for a command")
     .addHelpText("after", EXAMPLES)
@@ -51,11 +55,20 @@ export function createProgram(
   withGlobals(program);
   // A flag given before the command and one given after it are the same flag.
   const globals = () => givenFlags(program);
-  addRun(program, cli, words, globals, ended);
-  addServices(program, cli, globals, ended);
-  addJobs(program, cli, globals, ended);
-  addTools(program, cli, globals, ended);
+  // Making the commands takes a good part of a start, so one that is named first is made alone.
+  const named = isNamed(cli.plan) ? cli.plan.command : null;
+  if (named === null || named === "run") addRun(program, cli, words, globals, ended);
+  if (named === null || named === "jobs") addJobs(program, cli, globals, ended);
+  if (named === null) {
+    addServices(program, cli, globals, ended);
+    addTools(program, cli, globals, ended);
+  }
   return program as unknown as Command;
+}
+
+/** True where the launch plan leaves no doubt about the command, and nothing else of the command line is needed. */
+export function isNamed(plan: LaunchPlan): plan is CommandPlan {
+  return "command" in plan && (plan.command === "run" || plan.command === "jobs");
 }
 
 /** Only what stood on the command line: the environment is read with the settings, which remember the difference. */
@@ -103,10 +116,10 @@ function addRun(program: Program, cli: Cli, words: SplitWords, globals: Globals,
     .option("--set <key=value>", "set one field of the input (repeatable)", collect)
     .option("--key <key>", "idempotency key: the same key and request never run twice")
     .option("--timeout <duration>", "stop the job after this long, as in 90, 10m or 1h30m")
-    .option("--grace <duration>", "between asking the job to stop and killing it (5s)")
-    .option("--job-queue <queue>", "the queue, for a detached job")
-    .option("--priority <number>", "-1000 to 1000; higher is claimed first")
-    .option("--output-max <bytes>", "output above this is dropped, and counted")
+    .option("--grace <duration>", "time between asking the job to stop and killing it (5s)")
+    .option("--job-queue <queue>", "the queue, for a detached job (default)")
+    .option("--priority <number>", "-1000 to 1000; higher is claimed first (0)")
+    .option("--output-max <bytes>", "output above this is dropped, and counted (256 MiB)")
     .option("--cwd <directory>", "the program's working directory (here)")
     .option("--env <name=value>", "add to the program's environment (repeatable)", collect)
     .option("--stdin <file>", "the program's standard input: a file, or - for ours (empty)")
@@ -121,32 +134,42 @@ function addServices(program: Program, cli: Cli, globals: Globals, ended: Ended)
   program
     .command("serve")
     .summary("serve jobs over HTTP, and run them")
-    .description("Serve the API and the page over HTTP on the loopback, and run jobs.")
+    .description(
+      "Serve the API and the page over HTTP on the loopback, and run jobs. The first Ctrl-C takes no new jobs " +
+        "and lets running ones end, the second stops them now.",
+    )
     .option("--host <address>", "where to listen (127.0.0.1)")
-    .option("--port <number>", "the port; 0 for any (8000)")
-    .option("--workers <number>", "jobs at once; 0 is not possible (number of processors)")
+    .option("--port <number>", "the port; 0 takes any free one (8000)")
+    .option("--workers <number>", "jobs at once, 1 to 1024 (4)")
     .action((flags) => ended(serveCommand(cli, { ...globals(), ...flags })));
   program
     .command("worker")
     .summary("run queued jobs until told to stop")
+    .description(
+      "Run queued jobs until told to stop: the first Ctrl-C lets running jobs end, the second stops them now.",
+    )
     .option("--queue <queue>", "a queue to take jobs from (repeatable; default)", collect)
-    .option("--concurrency <number>", "jobs at once (number of processors)")
+    .option("--concurrency <number>", "jobs at once, 1 to 1024 (4)")
     .action((flags) => ended(worker(cli, { ...globals(), ...flags })));
 }
 
 function addJobs(program: Program, cli: Cli, globals: Globals, ended: Ended): void {
   const jobs = program.command("jobs").summary("look at jobs and steer them").description(
-    "Look at jobs and steer them. JOB is an id, or `latest`.",
+    "Look at jobs and steer them. A job is named by its id, or by `latest` for the newest.",
   );
-  jobs.command("list").description("newest first")
-    .option("--state <state>", "only these (repeatable)", collect)
+  jobs.command("list").summary("newest first").description("List jobs, newest first.")
+    .option("--state <state>", "only in this state (repeatable)", collect)
     .option("--task <task>", "only of this task")
     .option("--limit <number>", "at most so many (50)")
     .option("--json", "as JSON")
     .action((flags) => ended(jobsList(cli, { ...globals(), ...flags })));
-  jobs.command("show").description("all about one job").argument("<job>").option("--json", "as JSON")
+  jobs.command("show").summary("all about one job").description(
+    "Show all about one job: request, state, how it ended, events, artifacts.",
+  ).argument("<job>").option("--json", "as JSON")
     .action((job, flags) => ended(jobsShow(cli, { ...globals(), ...flags }, job)));
-  jobs.command("logs").description("the lines a job wrote").argument("<job>")
+  jobs.command("logs").summary("the lines a job wrote").description(
+    "Print the lines a job wrote, in the order in which they came.",
+  ).argument("<job>")
     .option("-f, --follow", "wait for more until the job ends")
     .option("--after <number>", "only lines after this number")
     .option("--stream <name>", "only stdout or stderr", demandStream)
@@ -155,25 +178,35 @@ function addJobs(program: Program, cli: Cli, globals: Globals, ended: Ended): vo
     .option("--raw", "the bytes as they were written, unescaped")
     .option("--json", "one JSON document a line")
     .action((job, flags) => ended(jobsLogs(cli, { ...globals(), ...flags }, job)));
-  jobs.command("wait").description("wait until a job is final; its exit code is ours").argument("<job>")
+  jobs.command("wait").summary("wait for the end of a job").description(
+    "Wait until a job is final; its exit code is ours.",
+  ).argument("<job>")
     .option("--timeout <duration>", "give up after this long (exit 75)")
     .option("--json", "print the job as JSON")
     .action((job, flags) => ended(jobsWait(cli, { ...globals(), ...flags }, job)));
-  jobs.command("cancel").description("cancel a queued job, ask a running one to stop").argument("<job>")
+  jobs.command("cancel").summary("cancel a job").description(
+    "Cancel a queued job, or ask a running one to stop.",
+  ).argument("<job>")
     .option("--reason <text>", "why, for its events")
     .option("--json", "print the job as JSON")
     .action((job, flags) => ended(jobsCancel(cli, { ...globals(), ...flags }, job)));
-  jobs.command("retry").description("run a final job's request once more, as a new job").argument("<job>")
+  jobs.command("retry").summary("run a job once more").description(
+    "Run the request of a final job once more, as a new job.",
+  ).argument("<job>")
     .option("-d, --detach", "only submit; print the new id")
     .option("--json", "print the finished job as JSON")
     .action((job, flags) => ended(jobsRetry(cli, { ...globals(), ...flags }, job)));
-  jobs.command("artifacts").description("list a job's artifacts, or fetch one").argument("<job>").argument(
+  jobs.command("artifacts").summary("the files a job left").description(
+    "List the artifacts of a job, or fetch one.",
+  ).argument("<job>").argument(
     "[name]",
   )
-    .option("--to <file>", "write it to this file (standard output)")
+    .option("--to <file>", "write it to this file, - for standard output (-)")
     .option("--json", "as JSON")
     .action((job, name, flags) => ended(jobsArtifacts(cli, { ...globals(), ...flags }, job, name)));
-  jobs.command("export").description("one job's whole history as one SQLite file").argument("<job>")
+  jobs.command("export").summary("a job as a SQLite file").description(
+    "Write one job's whole history as one SQLite file.",
+  ).argument("<job>")
     .requiredOption("--to <file>", "the file to make; it must not exist")
     .action((job, flags) => ended(jobsExport(cli, { ...globals(), ...flags }, job)));
 }
@@ -187,7 +220,12 @@ function addTools(program: Program, cli: Cli, globals: Globals, ended: Ended): v
   program.command("doctor").summary("which binary, runtime, database, mode and why").description(
     "Say which binary, runtime, database and mode this is and why, what is missing, and what would happen here.",
   ).option("--json", "as JSON").action((flags) => ended(doctor(cli, { ...globals(), ...flags })));
-  program.command("version").summary("print the version").option("--json", "as JSON")
+  program.command("verify").summary("check every invariant on a database").description(
+    "Check every invariant on the database and print what breaks. Exit 74 when anything does.",
+  ).option("--json", "as JSON").action((flags) => ended(verify(cli, { ...globals(), ...flags })));
+  program.command("version").summary("print the version").description(
+    "Print the version, and which runtime runs it.",
+  ).option("--json", "as JSON")
     .action((flags) => ended(version(cli, flags)));
 }
 
@@ -195,10 +233,19 @@ function collect(value: string, previous: readonly string[] | undefined): string
   return [...(previous ?? []), value];
 }
 
-/** Commander's own errors in our words and with our exit code. */
-export function usageError(message: string): GlassboxError {
-  const [first, ...rest] = message.replace(/^error: /, "").split("\n").map((line) => line.trim());
-  return new GlassboxError("usage", [`Cannot read the command line: ${first}`, ...rest].join(" ").trim());
+/** Commander's own errors in our words and with our exit code; `at` is the command whose words were wrong. */
+export function usageError(
+  error: CommanderError,
+  at: Pick<Command, "name" | "parent" | "commands">,
+): GlassboxError {
+  const name = at.parent === null ? at.name() : `${at.parent.name()} ${at.name()}`;
+  // Commander shows its help where a command is missing.
+  const isMissing = error.code === "commander.help";
+  const text = isMissing
+    ? `a command must follow \`${name}\`: ${at.commands.map((command) => command.name()).join(", ")}`
+    : error.message.replace(/^error: /, "").split("\n").map((line) => line.trim()).join(" ").trim()
+      .replace(/\.$/, "");
+  return new GlassboxError("usage", `Cannot read the command line: ${text}; see \`${name} --help\``);
 }
 
 const EXAMPLES = `
@@ -210,7 +257,8 @@ Examples:
   glassbox serve --port 8000                      the same jobs over HTTP, with a page
 
 Exit codes: 0 completed, 1 failed (for a program: its own code, 128+signal), 64 usage, 65 bad data, 66 no input,
-69 unavailable, 70 bug, 73 cannot create, 74 I/O, 75 try later, 77 denied, 78 configuration, 124 timeout, 130 Ctrl-C.`;
+69 unavailable, 70 bug, 73 cannot create, 74 I/O, 75 try later, 77 denied, 78 configuration, 124 timeout, 130 Ctrl-C,
+143 terminated, 141 nobody reads the output.`;
 
 const RUN_EXAMPLES = `
 Examples:

@@ -18,6 +18,12 @@ export interface Cli {
   readonly host: Host;
   readonly registry: TaskRegistry;
   readonly plan: LaunchPlan;
+  readonly voice: Voice;
+}
+
+/** How errors are told: at first as arguments and environment suggest, then as the settings say. */
+export interface Voice {
+  talk: Talk;
 }
 
 export interface GlobalFlags extends SettingFlags {
@@ -32,11 +38,10 @@ export interface Session extends ExecutorContext {
 
 export async function prepare(cli: Cli, flags: GlobalFlags): Promise<{ settings: Settings; talk: Talk }> {
   const settings = await loadSettings(cli.host, flags);
-  const style = createStyle(wantsColor(settings.color, cli.host.terminal.stderr));
-  return {
-    settings,
-    talk: new Talk(cli.host, style, { json: settings.logFormat === "json", quiet: flags.quiet ?? false }),
-  };
+  const json = settings.logFormat === "json";
+  const style = createStyle(!json && wantsColor(settings.color, cli.host.terminal.stderr));
+  cli.voice.talk = new Talk(cli.host, style, { json, quiet: flags.quiet ?? false });
+  return { settings, talk: cli.voice.talk };
 }
 
 /**

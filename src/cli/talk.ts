@@ -1,6 +1,7 @@
 import { displayText, jsonLine } from "../core/display.ts";
-import { type GlassboxError, messageOf } from "../core/errors.ts";
+import type { GlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
+import type { JobFailure } from "../core/job.ts";
 import type { Style } from "./style.ts";
 
 /**
@@ -40,19 +41,21 @@ export class Talk {
 
   /** An error; always said. */
   async error(error: GlassboxError): Promise<void> {
-    const message = displayText(messageOf(error).replaceAll("\n", " "));
-    if (this.#json) {
-      return await this.#write(
-        JSON.stringify({
-          level: "error",
-          code: error.code,
-          message,
-          errors: error.fields,
-          exit: error.exitCode,
-        }),
-      );
-    }
-    await this.#write(`${this.#style.red("glassbox:")} ${message}`);
+    await this.#complain(error.message, { code: error.code, errors: error.fields, exit: error.exitCode });
+  }
+
+  /** Why a job failed; always said. */
+  async failure(failure: JobFailure): Promise<void> {
+    await this.#complain(failure.message, { code: failure.code, errors: failure.fields ?? [] });
+  }
+
+  async #complain(text: string, facts: Record<string, unknown>): Promise<void> {
+    const message = displayText(text.replaceAll("\n", " "));
+    await this.#write(
+      this.#json
+        ? jsonLine({ level: "error", message, ...facts })
+        : `${this.#style.red("glassbox:")} ${message}`,
+    );
   }
 
   async #write(line: string): Promise<void> {

@@ -4,15 +4,17 @@ import type { Files } from "../core/host.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Finish } from "../store/transitions.ts";
 
-const SavedOutcome = z.object({
-  finish: z.object({
-    state: z.enum(["completed", "failed", "cancelled"]),
-    resultJson: z.string().nullable(),
-    failure: z.any(),
-    evidence: z.any(),
-  }),
-  chunks: z.array(z.object({ firstSeq: z.number(), lastSeq: z.number(), frames: z.string() })),
-});
+const SavedOutcome = z.lazy(() =>
+  z.object({
+    finish: z.object({
+      state: z.enum(["completed", "failed", "cancelled"]),
+      resultJson: z.string().nullable(),
+      failure: z.any(),
+      evidence: z.any(),
+    }),
+    chunks: z.array(z.object({ firstSeq: z.number(), lastSeq: z.number(), frames: z.string() })),
+  })
+);
 
 const OUTCOME_BYTES_MAX = 64 * 1024 * 1024;
 

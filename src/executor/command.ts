@@ -10,6 +10,9 @@ const UNBUFFERED: Readonly<Record<string, string>> = { PYTHONUNBUFFERED: "1" };
 /** Never handed down: the first turns a Bun binary into another program, the second is a secret. */
 const WITHHELD = ["BUN_BE_BUN", "GLASSBOX_DB_TOKEN"];
 
+/** What a shell says about the process it started, which is us: of an attempt it would be untrue. */
+const ABOUT_US = ["_", "OLDPWD"];
+
 /** NAME=value in the environment of everything an attempt starts: finds what is left of it after a crash. */
 export function attemptMarker(
   databaseId: string,
@@ -19,23 +22,32 @@ export function attemptMarker(
   return { name: "GLASSBOX_ATTEMPT", value: `${databaseId.slice(0, 8)}.${jobId}.${epoch}` };
 }
 
+/** Where an attempt works and what its request adds to its environment. */
+export interface Place {
+  readonly scratch: string;
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /** The environment of an attempt: that of this process, what the request adds, and who the attempt is. */
 export function attemptEnvironment(
   host: Host,
   databaseId: string,
   job: Job,
-  directory: string,
-  added: Readonly<Record<string, string>>,
+  { scratch, cwd, env }: Place,
 ): Record<string, string> {
   const marker = attemptMarker(databaseId, job.id, job.epoch);
+  const inherited = { ...host.processes.environment };
+  for (const name of ABOUT_US) delete inherited[name];
   const environment: Record<string, string> = {
-    ...host.processes.environment,
+    ...inherited,
     ...UNBUFFERED,
-    ...added,
+    PWD: cwd,
+    ...env,
     [marker.name]: marker.value,
     GLASSBOX_JOB_ID: job.id,
     GLASSBOX_EPOCH: String(job.epoch),
-    GLASSBOX_DIRECTORY: directory,
+    GLASSBOX_DIRECTORY: scratch,
     GLASSBOX_CONTROL_FD: String(CONTROL_FD),
   };
   for (const name of WITHHELD) delete environment[name];
@@ -54,6 +66,7 @@ export async function programRequest(
   env: Record<string, string>,
 ): Promise<SpawnRequest> {
   const line = [
+    ...await withoutEngineWords(host),
     ...await helper(host, "setpriv", ["--pdeathsig", "KILL", "--"]),
     ...await helper(host, "stdbuf", ["-oL", "-eL", "--"]),
     command.program,
@@ -77,6 +90,11 @@ export async function dispatchRequest(
   ];
   const [program, ...args] = line as [string, ...string[]];
   return { program, args, cwd, env, stdin, control: true };
+}
+
+/** Deno adds a variable about the control channel to a child's environment that only env(1) can take away again. */
+async function withoutEngineWords(host: Host): Promise<string[]> {
+  return host.about.engine === "deno" ? await helper(host, "env", ["-u", "DENO_EXTRA_STDIO_FDS"]) : [];
 }
 
 const known = new WeakMap<Host, Map<string, Promise<string | null>>>();

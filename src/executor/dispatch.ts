@@ -9,13 +9,15 @@ import type { FunctionTask, TaskRegistry } from "../core/task.ts";
 import { taskContext } from "./task_context.ts";
 
 /** What the executor writes to the standard input of a child that is to run a task. */
-const Order = z.strictObject({
-  task: z.string(),
-  input: z.json(),
-  jobId: z.string(),
-  epoch: z.int(),
-  directory: z.string(),
-});
+const Order = z.lazy(() =>
+  z.strictObject({
+    task: z.string(),
+    input: z.json(),
+    jobId: z.string(),
+    epoch: z.int(),
+    directory: z.string(),
+  })
+);
 
 /**
  * The child's end of a function task: reads its order from standard input, runs the task, and reports over the

@@ -45,7 +45,11 @@ async function startProgram(
   const { host, store } = context;
   const command = task.command(request.input);
   const cwd = command.cwd ?? request.scratch;
-  const env = attemptEnvironment(host, store.id, request.job, request.scratch, command.env);
+  const env = attemptEnvironment(host, store.id, request.job, {
+    scratch: request.scratch,
+    cwd,
+    env: command.env,
+  });
   await demandDirectory(context, cwd);
   const found = await host.processes.findProgram(command.program, cwd, env);
   if ("missing" in found) throw missingProgram(command.program, found.missing);
@@ -69,7 +73,7 @@ async function startDispatch(
 ): Promise<Started> {
   const { host, store } = context;
   const { job, scratch, reports } = request;
-  const env = attemptEnvironment(host, store.id, job, scratch, {});
+  const env = attemptEnvironment(host, store.id, job, { scratch, cwd: scratch, env: {} });
   const order = JSON.stringify({
     task: task.name,
     input: job.input,

@@ -3,7 +3,7 @@ import { displayCut, displayText } from "../../core/display.ts";
 import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
 import { type Job, JOB_STATES, type JobState, type LogLine, type StreamName } from "../../core/job.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { requestOf } from "../../executor/submit.ts";
+import { idMaker, prepareJob, requestOf } from "../../executor/submit.ts";
 import { follow } from "../../logs/follow.ts";
 import { jobExitCode } from "../exit_code.ts";
 import { sayOutcome } from "../follow_job.ts";
@@ -12,6 +12,7 @@ import { type Cli, type GlobalFlags, type Session, withSession } from "../sessio
 import { createStyle, stateText, wantsColor } from "../style.ts";
 import { table } from "../table.ts";
 import { showJob } from "../job_page.ts";
+import { shellWord } from "../shell_word.ts";
 import { submitAndRun, wholeNumber, writeJson } from "./run.ts";
 
 export interface JobsFlags extends GlobalFlags {
@@ -44,7 +45,7 @@ async function writeTable(session: Session, jobs: readonly Job[]): Promise<void>
   const { host, settings, talk } = session;
   if (jobs.length === 0) return await talk.say("no jobs yet: try `glassbox run -- echo hello`");
   const style = createStyle(wantsColor(settings.color, host.terminal.stdout));
-  const header = ["ID", "STATE", "SUBMITTED", "TOOK", "WHAT"];
+  const header = ["ID", "STATE", "SUBMITTED (UTC)", "TOOK", "WHAT"];
   const rows = jobs.map((
     job,
   ) => [job.id, job.state, timeText(job.createdAtMs), tookText(job), whatText(job)]);
@@ -175,7 +176,8 @@ export function jobsRetry(
     if (job.finishedAtMs === null) {
       throw new GlassboxError("usage", `Cannot retry job ${id} as it must be final: it is ${job.state}`);
     }
-    return await submitAndRun(session, requestOf(job), flags, { retryOf: id });
+    const again = await prepareJob(session, idMaker(cli.host)(), requestOf(job), { retryOf: id });
+    return await submitAndRun(session, again, flags);
   });
 }
 
@@ -221,7 +223,7 @@ function whatText(job: Job): string {
   const words = job.task === "exec"
     ? [input?.program, ...(Array.isArray(input?.args) ? input.args : [])]
     : [job.task];
-  return displayCut(words.join(" "), 60);
+  return displayCut(words.map((word) => shellWord(String(word))).join(" "), 60);
 }
 
 function tookText(job: Job): string {

@@ -1,13 +1,14 @@
 import { parseDuration } from "../../config/duration.ts";
 import { toBase64 } from "../../core/bytes.ts";
-import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
+import { EXIT, GlassboxError, isGlassboxError, quoted } from "../../core/errors.ts";
 import type { Host } from "../../core/host.ts";
 import type { JobRequestInput } from "../../core/request.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { resolvePath } from "../../core/paths.ts";
-import { idMaker, prepareJob, type SubmitOptions } from "../../executor/submit.ts";
+import { idMaker, prepareJob } from "../../executor/submit.ts";
 import { Worker } from "../../executor/worker.ts";
 import type { NewJob } from "../../store/transitions.ts";
+import { shellWord } from "../shell_word.ts";
 import { followJob, sayOutcome } from "../follow_job.ts";
 import { jobDocument } from "../job_document.ts";
 import { readNamed, readTaskInput } from "../read_input.ts";
@@ -37,19 +38,40 @@ export async function run(
   words: readonly string[],
   program: readonly string[] | null,
 ): Promise<number> {
+  // Before anything is opened: a request that is refused should not leave a new, empty database behind.
   const request = await makeRequest(cli, flags, words, program);
-  return await withSession(cli, flags, (session) => submitAndRun(session, request, flags, {}));
+  const job = await prepareJob(cli, idMaker(cli.host)(), request).catch((error) => {
+    throw underFlagNames(error);
+  });
+  return await withSession(cli, flags, (session) => submitAndRun(session, job, flags));
 }
 
-/** Submits a request and, unless it is to be detached, runs it here and shows it. */
+/** The flags that give fields of the request. */
+const FLAG_NAMES: Readonly<Record<string, string>> = {
+  key: "--key",
+  queue: "--job-queue",
+  priority: "--priority",
+  timeoutMs: "--timeout",
+  graceMs: "--grace",
+  outputBytesMax: "--output-max",
+};
+
+/** A refused value that a flag gave is a mistake on the command line, and is told under the flag's name. */
+function underFlagNames(error: unknown): unknown {
+  if (!isGlassboxError(error, "invalid_input")) return error;
+  const fields = error.fields.map(({ field, message }) => ({ field: FLAG_NAMES[field] ?? field, message }));
+  if (!fields.every(({ field }) => field.startsWith("--"))) return error;
+  const text = fields.map(({ field, message }) => `${field}: ${message}`).join("; ");
+  return new GlassboxError("usage", `Cannot run with ${text}`, { fields });
+}
+
+/** Submits a job and, unless it is to be detached, runs it here and shows it. */
 export async function submitAndRun(
   session: Session,
-  request: unknown,
+  job: NewJob,
   flags: Pick<RunFlags, "detach" | "json">,
-  options: SubmitOptions,
 ): Promise<number> {
-  const id = idMaker(session.host)();
-  if (flags.detach) return await detach(session, await prepareJob(session, id, request, options), flags);
+  if (flags.detach) return await detach(session, job, flags);
   const worker = await Worker.create(session, {
     launch: "run",
     concurrency: 1,
@@ -57,8 +79,7 @@ export async function submitAndRun(
     onError: (error) => void session.talk.error(error),
   });
   try {
-    const job = await prepareJob(session, id, request, { ...options, reservedFor: worker.id });
-    return await runHere(session, worker, job, flags);
+    return await runHere(session, worker, { ...job, reservedFor: worker.id }, flags);
   } finally {
     await worker.close();
   }
@@ -138,13 +159,13 @@ function taskName(cli: Cli, flags: RunFlags, words: readonly string[]): string {
       "Cannot run as neither a task nor `-- PROGRAM` is given: see `glassbox run --help`",
     );
   }
-  if (rest.length > 0 || cli.registry.get(task) === undefined) {
-    const names = cli.registry.list().map((known) => known.name).join(", ");
+  if (cli.registry.get(task) === undefined) throw unknownTask(cli, task, words);
+  if (rest.length > 0) {
     throw new GlassboxError(
-      rest.length > 0 ? "usage" : "task_unknown",
-      `Cannot find task ${quoted(task)}: there are ${names}. To run a program: glassbox run -- ${
-        words.join(" ")
-      }`,
+      "usage",
+      `Cannot run task ${quoted(task)} with ${
+        quoted(rest.join(" "))
+      } behind it: its input is given with --input or --set`,
     );
   }
   for (const [name, value] of [["--cwd", flags.cwd], ["--stdin", flags.stdin]] as const) {
@@ -167,9 +188,9 @@ async function programInput(
       "usage",
       name === undefined
         ? "Cannot run as no program follows `--`: glassbox run -- PROGRAM [ARGUMENT]…"
-        : `Cannot run as either a task or a program can be given: there are ${
+        : `Cannot run both task ${
           quoted(words.join(" "))
-        } and a program`,
+        } and a program: give either a task or \`-- PROGRAM\``,
     );
   }
   if (flags.input !== undefined || flags.set?.length) {
@@ -209,6 +230,15 @@ function environmentOf(assignments: readonly string[]): Record<string, string> {
 function outputOf(text: string): { path: string; name?: string } {
   const cut = text.indexOf("=");
   return cut > 0 ? { name: text.slice(0, cut), path: text.slice(cut + 1) } : { path: text };
+}
+
+function unknownTask(cli: Cli, task: string, words: readonly string[]): GlassboxError {
+  const names = cli.registry.list().map((known) => known.name).join(", ");
+  const line = words.map(shellWord).join(" ");
+  return new GlassboxError(
+    "task_unknown",
+    `Cannot find task ${quoted(task)}: there are ${names}. To run a program: glassbox run -- ${line}`,
+  );
 }
 
 function onlyForPrograms(flag: string): GlassboxError {

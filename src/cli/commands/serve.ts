@@ -7,7 +7,7 @@ import { onStopSignals, startWorker } from "./worker.ts";
 /** `glassbox serve`: the API and the page over HTTP, and a worker in the same process. */
 export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
   return withSession(cli, flags, async (session) => {
-    const { settings, talk } = session;
+    const { talk } = session;
     // Loaded only here: no other command should pay for the web server at its start.
     const { serve } = await import("../../server/serve.ts");
     const worker = await startWorker(session, "serve");
