@@ -1,0 +1,39 @@
+/** What the command line shows of a job, as the journeys read it. */
+import type { Artifact, Attempt, Job, JobEvent } from "../../src/core/job.ts";
+import type { Sandbox, StartOptions } from "./glassbox.ts";
+
+export interface ShownJob {
+  readonly job: Job;
+  readonly attempts: readonly Attempt[];
+  readonly artifacts: readonly Artifact[];
+  readonly events: readonly JobEvent[];
+  readonly digest: string | null;
+}
+
+/** One job with everything but its lines. */
+export function showJob(sandbox: Sandbox, id = "latest", options?: StartOptions): Promise<ShownJob> {
+  return sandbox.json<ShownJob>(["jobs", "show", id], options);
+}
+
+/** All jobs, newest first. */
+export function listJobs(sandbox: Sandbox, options?: StartOptions): Promise<Job[]> {
+  return sandbox.json<Job[]>(["jobs", "list", "--limit", "1000"], options);
+}
+
+export interface ShownLine {
+  readonly seq: number;
+  readonly stream: "stdout" | "stderr";
+  readonly end: string;
+  readonly text: string;
+}
+
+export async function linesOf(sandbox: Sandbox, id = "latest"): Promise<ShownLine[]> {
+  const { code, out, err } = await sandbox.run(["jobs", "logs", id, "--json"]);
+  if (code !== 0) throw new Error(`jobs logs ended with ${code}: ${err}`);
+  return out.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** The lines that begin with `glassbox:`, which is how glassbox complains. */
+export function complaints(err: string): string[] {
+  return err.split("\n").filter((line) => line.startsWith("glassbox:"));
+}

@@ -1,0 +1,101 @@
+/** What tests wait for and look at outside the program: processes, files, locks, gates. */
+import { constants, readdirSync, readFileSync } from "node:fs";
+import { access, open } from "node:fs/promises";
+import { join } from "node:path";
+
+const LOOK_EVERY_MS = 5;
+const GIVE_UP_MS = 60_000;
+
+/** Resolves with what `look` gives as soon as it is neither null nor false; throws, naming `what`, when that never comes. */
+export async function eventually<T>(
+  what: string,
+  look: () => T | null | false | Promise<T | null | false>,
+): Promise<T> {
+  const giveUpAt = performance.now() + GIVE_UP_MS;
+  for (;;) {
+    const seen = await look();
+    if (seen !== null && seen !== false) return seen;
+    if (performance.now() > giveUpAt) throw new Error(`Waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+/** Resolves when there is something at `path`. */
+export async function fileAppears(path: string): Promise<void> {
+  await eventually(`${path} is there`, () => access(path).then(() => true, () => false));
+}
+
+/** Processes that have `entry` as one NAME=value of their environment; zombies have none. */
+export function pidsWith(entry: string): number[] {
+  const wanted = `\0${entry}\0`;
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
+    try {
+      return `\0${readFileSync(`/proc/${pid}/environ`, "utf8")}\0`.includes(wanted);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** True while there is a process of that number that has not ended, seen by anyone or not. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves when all of these have ended. */
+export async function processesEnd(pids: readonly number[]): Promise<void> {
+  await eventually(`processes ${pids.join(", ")} have ended`, () => !pids.some(isAlive));
+}
+
+/** Kills by number; silent where there is nobody. */
+export function killAll(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try {
+      Deno.kill(pid, "SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+  }
+}
+
+/** A FIFO that a job reads one line from: it waits there until the test opens the gate. */
+export interface Gate extends AsyncDisposable {
+  readonly path: string;
+  /** Lets one reader go on, as soon as there is one: it gets a line, and then the end of the file. */
+  open(): Promise<void>;
+}
+
+export async function makeGate(directory: string, name = "gate"): Promise<Gate> {
+  const path = join(directory, name);
+  const { success } = await new Deno.Command("mkfifo", { args: [path] }).output();
+  if (!success) throw new Error(`Cannot make a FIFO at ${path}`);
+  let pending = 0;
+  return {
+    path,
+    async open() {
+      pending++;
+      const writer = await open(path, constants.O_WRONLY).finally(() => pending--);
+      // Whoever was to read may be gone by now.
+      await writer.write("go\n").catch(() => undefined);
+      await writer.close();
+    },
+    async [Symbol.asyncDispose]() {
+      // A writer that no reader ever met waits inside open(2): only a reader frees it.
+      if (pending === 0) return;
+      const reader = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      await eventually("nobody waits at the gate", () => pending === 0);
+      await reader.close();
+    },
+  };
+}
+
+/** Holds the write lock of a database, as another glassbox in the middle of a commit would. */
+export async function holdWriteLock(database: string): Promise<Disposable> {
+  const file = await Deno.open(`${database}.lock`, { read: true, write: true, create: true });
+  await file.lock(true);
+  return { [Symbol.dispose]: () => file.close() };
+}
