@@ -54,4 +54,4 @@ HEALTHCHECK NONE
 FROM program AS glassbox
 WORKDIR /var/lib/glassbox
 USER 65532:65532
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["/glassbox", "health"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["/glassbox", "doctor"]

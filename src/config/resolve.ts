@@ -5,7 +5,7 @@ import { directoryOf, resolvePath } from "../core/paths.ts";
 import { fieldPath } from "../core/schema.ts";
 import { databaseUrl, fileUrl, pathProblem, redactUrl } from "./database_url.ts";
 import {
-  ConfigDocument,
+  configDocument,
   FLAGS,
   fromText,
   RULES,
@@ -220,7 +220,7 @@ function checked(source: SettingSource, list: readonly Given[], directory: strin
   const values: SettingValues = {};
   const problems: Problem[] = [];
   for (const { name, label, value, raw } of list) {
-    const parsed = RULES[name].safeParse(value);
+    const parsed = RULES[name]().safeParse(value);
     const database = name === "database" ? databaseUrl(String(value), directory) : null;
     const message = parsed.error?.issues[0]?.message ??
       (database && "problem" in database && database.problem);
@@ -233,7 +233,7 @@ function checked(source: SettingSource, list: readonly Given[], directory: strin
 
 function fromFile({ path, value }: ConfigFile): SettingValues {
   const where = ` of the config file ${quoted(path)}`;
-  const parsed = ConfigDocument.safeParse(value);
+  const parsed = configDocument().safeParse(value);
   const problems = parsed.success ? [] : parsed.error.issues.flatMap((issue) => fileProblems(issue, value));
   const { database, ...others } = parsed.data ?? {};
   // The parsed fields are optional, never undefined: JSON has no undefined.

@@ -20,34 +20,54 @@ const TOKEN_WANTED = "must be visible ASCII characters without spaces";
 const ID_WANTED = "must be the beginning of a database id, as `glassbox doctor` shows it";
 const QUEUES_WANTED = `must be 1 to ${QUEUES_MAX} queue names`;
 
-/** Everything but the database itself, which is read against the directory of the layer that names it. */
+/**
+ * Everything but the database itself, which is read against the directory of the layer that names it. Each is made
+ * when it is asked for: a start is given few settings, and making all rules would take longer than resolving them.
+ */
 export const RULES = {
-  database: z.string("must be a path or a URL"),
-  databaseToken: z.string(TOKEN_WANTED).regex(/^[\x21-\x7e]+$/, TOKEN_WANTED),
-  expectDatabase: z
-    .string(ID_WANTED)
-    // The first line shortens the id to `7f3a1c2e…`, and that is what people copy.
-    .regex(/^[0-9A-Za-z_-]{1,64}…?$/, ID_WANTED)
-    .transform((id) => id.replace("…", "")),
-  host: z.string(HOST_WANTED).transform(withoutBrackets).refine(isHost, HOST_WANTED),
-  port: wholeNumber(0, 65535),
-  concurrency: wholeNumber(1, CONCURRENCY_MAX),
-  queues: z
-    .array(JobRequest.shape.queue.unwrap(), QUEUES_WANTED)
-    .min(1, QUEUES_WANTED)
-    .max(QUEUES_MAX, QUEUES_WANTED)
-    .transform((queues) => [...new Set(queues)]),
-  logFormat: oneOf(["text", "json"]),
-  color: oneOf(["auto", "always", "never"]),
-} as const satisfies Record<SettingName, z.ZodType>;
+  database: () => z.string("must be a path or a URL"),
+  databaseToken: () => z.string(TOKEN_WANTED).regex(/^[\x21-\x7e]+$/, TOKEN_WANTED),
+  expectDatabase: () =>
+    z
+      .string(ID_WANTED)
+      // The first line shortens the id to `7f3a1c2e…`, and that is what people copy.
+      .regex(/^[0-9A-Za-z_-]{1,64}…?$/, ID_WANTED)
+      .transform((id) => id.replace("…", "")),
+  host: () => z.string(HOST_WANTED).transform(withoutBrackets).refine(isHost, HOST_WANTED),
+  port: () => wholeNumber(0, 65535),
+  concurrency: () => wholeNumber(1, CONCURRENCY_MAX),
+  queues: () =>
+    z
+      .array(JobRequest.shape.queue.unwrap(), QUEUES_WANTED)
+      .min(1, QUEUES_WANTED)
+      .max(QUEUES_MAX, QUEUES_WANTED)
+      .transform((queues) => [...new Set(queues)]),
+  logFormat: () => oneOf(["text", "json"]),
+  color: () => oneOf(["auto", "always", "never"]),
+} as const satisfies Record<SettingName, () => z.ZodType>;
 
 /** The settings that some layer gave. */
 export type SettingValues = { -readonly [Name in SettingName]?: Settings[Name] };
 
 /** The config file's document: any of the settings, by name, and nothing else. */
-export const ConfigDocument = z
-  .strictObject(RULES, { error: (issue) => issue.code === "invalid_type" ? "must be an object" : undefined })
-  .partial();
+export function configDocument() {
+  const error = (issue: { code?: string | undefined }) =>
+    issue.code === "invalid_type" ? "must be an object" : undefined;
+  return z.strictObject(
+    {
+      database: RULES.database(),
+      databaseToken: RULES.databaseToken(),
+      expectDatabase: RULES.expectDatabase(),
+      host: RULES.host(),
+      port: RULES.port(),
+      concurrency: RULES.concurrency(),
+      queues: RULES.queues(),
+      logFormat: RULES.logFormat(),
+      color: RULES.color(),
+    } satisfies Record<SettingName, z.ZodType>,
+    { error },
+  ).partial();
+}
 
 /** What the command line gave, as text; absent and undefined mean "not given". */
 export interface SettingFlags {

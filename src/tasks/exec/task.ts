@@ -40,7 +40,7 @@ export const exec = defineTask({
       .default([])
       .describe("Files it is expected to leave; they become artifacts"),
   }),
-  output: z.strictObject({ exitCode: z.int() }),
+  output: z.lazy(() => z.strictObject({ exitCode: z.int() })),
   command: (input) => ({
     program: input.program,
     args: input.args,

@@ -9,15 +9,17 @@ export const selftest = defineTask({
   name: "selftest",
   summary: "Try out this installation: lines, progress, events, an artifact and a result",
   isolation: "child",
-  input: z.strictObject({
-    steps: z.int().min(1).max(1000).default(3).describe("Lines and progress reports to give"),
-    pauseMs: z.int().min(0).max(60_000).default(0).describe("Time between two steps"),
-    ending: z
-      .enum(["result", "throw", "bad-result", "no-result"])
-      .default("result")
-      .describe("How to end: well, by throwing, by a result that the schema refuses, or without one"),
-  }),
-  output: z.strictObject({ steps: z.int(), cancelled: z.boolean() }),
+  input: z.lazy(() =>
+    z.strictObject({
+      steps: z.int().min(1).max(1000).default(3).describe("Lines and progress reports to give"),
+      pauseMs: z.int().min(0).max(60_000).default(0).describe("Time between two steps"),
+      ending: z
+        .enum(["result", "throw", "bad-result", "no-result"])
+        .default("result")
+        .describe("How to end: well, by throwing, by a result that the schema refuses, or without one"),
+    })
+  ),
+  output: z.lazy(() => z.strictObject({ steps: z.int(), cancelled: z.boolean() })),
   async run(context, { steps, pauseMs, ending }) {
     await context.event("began", { steps });
     for (let step = 1; step <= steps && !context.signal.aborted; step++) {
