@@ -58,11 +58,9 @@ export function createProgram(
   // Making the commands takes a good part of a start, so one that is named first is made alone.
   const named = isNamed(cli.plan) ? cli.plan.command : null;
   if (named === null || named === "run") addRun(program, cli, words, globals, ended);
+  if (named === null) addServices(program, cli, globals, ended);
   if (named === null || named === "jobs") addJobs(program, cli, globals, ended);
-  if (named === null) {
-    addServices(program, cli, globals, ended);
-    addTools(program, cli, globals, ended);
-  }
+  if (named === null) addTools(program, cli, globals, ended);
   return program as unknown as Command;
 }
 

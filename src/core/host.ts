@@ -31,7 +31,7 @@ export interface FileInfo {
 export interface Files {
   /** Follows symbolic links; null when there is nothing at `path`. */
   info(path: string): Promise<FileInfo | null>;
-  /** The whole file; rejects with `EFBIG` above `bytesMax`, before reading it into memory. */
+  /** The whole file; rejects with `EFBIG` above `bytesMax`, and with `ETIMEDOUT` for a FIFO that nobody writes to. */
   read(path: string, bytesMax: number): Promise<Uint8Array>;
   /** Yields pieces of at most `pieceBytes`. */
   readPieces(path: string, pieceBytes: number): AsyncIterable<Uint8Array>;
@@ -59,6 +59,7 @@ export interface Locks {
   open(path: string): Promise<ReusableLock>;
 }
 
+/** One opening of a lock file. Openings exclude each other, also in one process; one opening is locked once at a time. */
 export interface ReusableLock {
   lock(): Promise<void>;
   unlock(): void;
@@ -102,9 +103,9 @@ export interface Child {
   readonly control: AsyncIterable<Uint8Array> | null;
   /** Resolves when the child itself has ended, even if others still hold its pipes. */
   readonly exited: Promise<ChildExit>;
-  /** Signals the whole process group; silent when nothing is left of it. */
+  /** Signals the whole process group as far as we may; silent when nothing is left of it. */
   signalGroup(signal: SignalName): void;
-  /** Gives up pipes that leftovers hold open, so that reading ends. */
+  /** Gives up pipes that leftovers hold open, in both directions, so that reading ends without an error. */
   abandonPipes(): void;
   usage(): ChildUsage;
 }
@@ -116,7 +117,10 @@ export interface ProcessIdentity {
 }
 
 export interface Processes {
-  /** Rejects with a Node error (ENOENT, EACCES, E2BIG …) when the program cannot be started. */
+  /**
+   * Rejects with a Node error (ENOENT, EACCES, E2BIG …) when the program cannot be started. A script without a
+   * `#!` line runs under /bin/sh.
+   */
   spawn(request: SpawnRequest): Promise<Child>;
   /** Finds a program as execvp(3) would, or says why not. A name with a slash is taken relative to `cwd`. */
   findProgram(

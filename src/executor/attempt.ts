@@ -55,7 +55,8 @@ export class Attempt {
     const startedMs = host.clock.monotonicMs();
     const recorder = new Recorder({
       clock: host.clock,
-      firstSeq: await store.lines.lastSeq(this.#job.id) + 1,
+      // Only an earlier attempt can have left lines.
+      firstSeq: this.#job.epoch === 1 ? 1 : await store.lines.lastSeq(this.#job.id) + 1,
       outputBytesMax: this.#job.outputBytesMax,
       store: (captured) => store.jobs.recordOutput(this.#fence, captured),
       onFailure: (error) => this.#cannotRecord(error),

@@ -65,13 +65,12 @@ export async function programRequest(
   cwd: string,
   env: Record<string, string>,
 ): Promise<SpawnRequest> {
-  const line = [
-    ...await withoutEngineWords(host),
-    ...await helper(host, "setpriv", ["--pdeathsig", "KILL", "--"]),
-    ...await helper(host, "stdbuf", ["-oL", "-eL", "--"]),
-    command.program,
-    ...command.args,
-  ];
+  const helpers = await Promise.all([
+    withoutEngineWords(host),
+    helper(host, "setpriv", ["--pdeathsig", "KILL", "--"]),
+    helper(host, "stdbuf", ["-oL", "-eL", "--"]),
+  ]);
+  const line = [...helpers.flat(), command.program, ...command.args];
   const [program, ...args] = line as [string, ...string[]];
   return { program, args, cwd, env, stdin: command.stdin, control: true };
 }

@@ -51,9 +51,12 @@ async function startProgram(
     env: command.env,
   });
   await demandDirectory(context, cwd);
-  const found = await host.processes.findProgram(command.program, cwd, env);
+  const [found, asked] = await Promise.all([
+    host.processes.findProgram(command.program, cwd, env),
+    programRequest(host, command, cwd, env),
+  ]);
   if ("missing" in found) throw missingProgram(command.program, found.missing);
-  const child = await spawn(context, await programRequest(host, command, cwd, env), command.program);
+  const child = await spawn(context, asked, command.program);
   return {
     child,
     program: command.program,

@@ -12,19 +12,24 @@ export function byteStream(
   pieces: AsyncGenerator<Uint8Array>,
   onError: (error: unknown) => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let isCancelled = false;
   return new ReadableStream({
     async pull(controller) {
       try {
         const { chunk, isLast } = await takeChunk(pieces);
+        // The reader may have gone while this waited, and a stream that was cancelled takes nothing.
+        if (isCancelled) return;
         if (chunk.length > 0) controller.enqueue(chunk);
         if (isLast) controller.close();
       } catch (error) {
+        if (isCancelled) return;
         onError(error);
         // The listener prints why, so it is given words and not an error with a stack.
         controller.error(messageOf(error));
       }
     },
     async cancel() {
+      isCancelled = true;
       await pieces.return(undefined);
     },
   }, { highWaterMark: 0 });

@@ -26,6 +26,7 @@ export class EventStream {
   readonly #clock: Clock;
   readonly #encoder = new TextEncoder();
   #telling: Iterator<Told> | null = null;
+  #isClosed = false;
   #isWanted = false;
   #wasWanted = true;
 
@@ -44,6 +45,7 @@ export class EventStream {
       pull: async (controller) => {
         this.#isWanted = this.#wasWanted = true;
         await this.#give(controller).catch((error) => {
+          if (this.#isClosed) return;
           onError(error);
           this.#fail(controller, messageOf(error));
         });
@@ -55,6 +57,7 @@ export class EventStream {
 
   /** For when the watcher has gone: ends the following behind the stream, also where nobody reads any more. */
   close(): void {
+    this.#isClosed = true;
     this.#place.leave();
     void this.#news.return(undefined).catch(() => undefined);
   }
@@ -64,6 +67,8 @@ export class EventStream {
     while (text === "") {
       if (this.#telling === null) {
         const next = await this.#news.next();
+        // The watcher may have gone while this waited, and a stream that was cancelled takes nothing.
+        if (this.#isClosed) return;
         if (next.done) {
           controller.close();
           return this.close();

@@ -7,26 +7,33 @@ import { toArtifact, toBytes } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
 import { eventStatements, type Fence } from "./transitions.ts";
 
-/** Named files that jobs leave, kept in parts beside everything else. */
+/**
+ * Named files that jobs leave, kept in parts beside everything else. Each upload has parts of its own, so that an
+ * artifact stays whole while it is uploaded anew, and when that fails.
+ */
 export class Artifacts {
   #core: StoreCore;
   #host: Host;
+  #uploads = 0;
+  /** The upload under way for each name; only the process that holds a job uploads for it. */
+  #current = new Map<string, number>();
 
   constructor(core: StoreCore, host: Host) {
     this.#core = core;
     this.#host = host;
   }
 
-  /** Stores one part. Parts without a `publish` belong to nothing and vanish with the job. */
+  /** Stores one part; part 0 begins a new upload. Parts that are never published vanish when the job ends. */
   async writePart(fence: Fence, name: string, part: number, bytes: Uint8Array): Promise<void> {
+    const upload = part === 0 ? this.#begin(fence, name) : this.#current.get(keyOf(fence, name)) ?? 0;
     const results = await this.#core.write([statement(
-      `INSERT INTO artifact_parts (job_id, name, epoch, part, bytes)
-       SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS
-         (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?3 AND state = 'running')
-       ON CONFLICT (job_id, name, epoch, part) DO UPDATE SET bytes = excluded.bytes`,
+      `INSERT INTO artifact_parts (job_id, name, epoch, upload, part, bytes)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS
+         (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?7 AND epoch = ?3 AND state = 'running')`,
       fence.jobId,
       name,
       fence.epoch,
+      upload,
       part,
       bytes,
       fence.worker,
@@ -41,13 +48,17 @@ export class Artifacts {
   ): Promise<void> {
     const atMs = this.#host.clock.nowMs();
     const { name, sizeBytes, mediaType, sha256 } = artifact;
+    // An empty artifact has no part that began an upload.
+    const upload = sizeBytes === 0 ? this.#begin(fence, name) : this.#current.get(keyOf(fence, name)) ?? 0;
+    this.#current.delete(keyOf(fence, name));
     const results = await this.#core.write([
       statement(
-        `INSERT INTO artifacts (job_id, name, epoch, size_bytes, media_type, sha256, created_at_ms)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS
+        `INSERT INTO artifacts (job_id, name, epoch, upload, size_bytes, media_type, sha256, created_at_ms)
+         SELECT ?1, ?2, ?3, ?9, ?4, ?5, ?6, ?7 WHERE EXISTS
            (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?8 AND epoch = ?3 AND state = 'running')
-         ON CONFLICT (job_id, name) DO UPDATE SET epoch = excluded.epoch, size_bytes = excluded.size_bytes,
-           media_type = excluded.media_type, sha256 = excluded.sha256, created_at_ms = excluded.created_at_ms`,
+         ON CONFLICT (job_id, name) DO UPDATE SET epoch = excluded.epoch, upload = excluded.upload,
+           size_bytes = excluded.size_bytes, media_type = excluded.media_type, sha256 = excluded.sha256,
+           created_at_ms = excluded.created_at_ms`,
         fence.jobId,
         name,
         fence.epoch,
@@ -56,6 +67,15 @@ export class Artifacts {
         sha256,
         atMs,
         fence.worker,
+        upload,
+      ),
+      statement(
+        `DELETE FROM artifact_parts WHERE changes() = 1 AND job_id = ? AND name = ?
+           AND NOT (epoch = ? AND upload = ?)`,
+        fence.jobId,
+        name,
+        fence.epoch,
+        upload,
       ),
       ...eventStatements(fence, "artifact", { name, sizeBytes, mediaType, sha256 }, atMs),
     ], [fence.jobId]);
@@ -82,26 +102,37 @@ export class Artifacts {
     return toArtifact(rows[0]);
   }
 
-  /** The artifact's bytes, a part at a time. */
+  /** The artifact's bytes, a part at a time. Throws when it was replaced since it was looked up. */
   async *parts(artifact: Artifact): AsyncGenerator<Uint8Array> {
     const count = Math.ceil(artifact.sizeBytes / LIMITS.artifactPartBytes);
     for (let part = 0; part < count; part++) {
       const rows = await this.#core.read(statement(
-        "SELECT bytes FROM artifact_parts WHERE job_id = ? AND name = ? AND epoch = ? AND part = ?",
+        `SELECT bytes FROM artifact_parts WHERE job_id = ?1 AND name = ?2 AND part = ?3 AND (epoch, upload) =
+           (SELECT epoch, upload FROM artifacts WHERE job_id = ?1 AND name = ?2 AND sha256 = ?4)`,
         artifact.job,
         artifact.name,
-        artifact.epoch,
         part,
+        artifact.sha256,
       ));
       if (rows[0] === undefined) {
         throw new GlassboxError(
           "storage_io",
-          `Cannot read artifact ${artifact.name}: part ${part} is not stored`,
+          `Cannot read artifact ${artifact.name}: part ${part} is not stored, or no longer`,
         );
       }
       yield toBytes(rows[0].bytes);
     }
   }
+
+  #begin(fence: Fence, name: string): number {
+    const upload = ++this.#uploads;
+    this.#current.set(keyOf(fence, name), upload);
+    return upload;
+  }
+}
+
+function keyOf(fence: Fence, name: string): string {
+  return `${fence.jobId} ${fence.epoch} ${name}`;
 }
 
 function demandHeld(rowsAffected: number, fence: Fence, name: string): void {

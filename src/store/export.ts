@@ -21,7 +21,7 @@ async function copyTable(from: StoreCore, to: StoreCore, table: string, jobId: s
   for (let offset = 0;; offset += PAGE_ROWS) {
     const rows = await from.read(
       statement(
-        `SELECT * FROM ${table} WHERE job_id = ? ORDER BY 1, 2, 3, 4 LIMIT ? OFFSET ?`,
+        `SELECT * FROM ${table} WHERE job_id = ? ORDER BY 1, 2, 3, 4, 5 LIMIT ? OFFSET ?`,
         jobId,
         PAGE_ROWS,
         offset,

@@ -185,6 +185,12 @@ export function finishStatements(fence: Fence, finish: Finish, atMs: number): St
       fence.jobId,
       fence.epoch,
     ),
+    // Parts of uploads that were never published belong to nobody now.
+    statement(
+      `DELETE FROM artifact_parts WHERE changes() = 1 AND job_id = ?1 AND (name, epoch, upload) NOT IN
+         (SELECT name, epoch, upload FROM artifacts WHERE job_id = ?1)`,
+      fence.jobId,
+    ),
   ];
 }
 

@@ -237,6 +237,51 @@ onEach("an artifact without a publish is not there, and publishing a name again 
   assert.equal((await store.artifacts.list(fence.jobId)).length, 1);
 });
 
+onEach("an artifact stays whole while its name is uploaded again, and when that upload fails", async (db) => {
+  const store = await db.open();
+  const fence = await runningJob(store, "w");
+  const part = LIMITS.artifactPartBytes;
+  const [first, second, third] = [2 * part + 1, part + 2, 3].map((size, index) =>
+    new Uint8Array(size).fill(index + 1)
+  );
+  const same = async (wanted: Uint8Array) => {
+    const { bytes, artifact } = await readArtifact(store, fence.jobId, "a");
+    assert.equal(bytes.length, wanted.length);
+    assert.equal(await sha256Hex(bytes), await sha256Hex(wanted));
+    assert.equal(artifact.sha256, await sha256Hex(wanted));
+  };
+  await storeArtifact(store, fence, "a", first!);
+  const stale = await store.artifacts.get(fence.jobId, "a");
+  await store.artifacts.writePart(fence, "a", 0, second!.subarray(0, part));
+  await same(first!);
+  // That upload is given up here; a shorter one takes the name, and then none of the others is left.
+  await storeArtifact(store, fence, "a", third!);
+  await same(third!);
+  await storeArtifact(store, fence, "a", second!);
+  await same(second!);
+  const parts = await db.raw().execute("SELECT count(*) AS n FROM artifact_parts");
+  assert.equal(Number(parts.rows[0]?.n), 2);
+  await assert.rejects(store.artifacts.parts(stale).next(), refusedAs("storage_io"));
+  await storeArtifact(store, fence, "a", new Uint8Array(0));
+  await same(new Uint8Array(0));
+});
+
+onEach("finish() keeps what was published and removes the parts of what was not", async (db) => {
+  const store = await db.open();
+  const fence = await runningJob(store, "w");
+  const other = await runningJob(store, "w");
+  await storeArtifact(store, fence, "kept", new Uint8Array([1]));
+  for (const name of ["kept", "half"]) await store.artifacts.writePart(fence, name, 0, new Uint8Array([2]));
+  await store.artifacts.writePart(other, "half", 0, new Uint8Array([3]));
+  await assert.rejects(store.jobs.finish({ ...fence, epoch: 2 }, COMPLETED, NO_OUTPUT), refusedAs("fenced"));
+  const count = async () =>
+    Number((await db.raw().execute("SELECT count(*) AS n FROM artifact_parts")).rows[0]?.n);
+  assert.equal(await count(), 4);
+  await store.jobs.finish(fence, COMPLETED, NO_OUTPUT);
+  assert.equal(await count(), 2);
+  assert.deepEqual([...(await readArtifact(store, fence.jobId, "kept")).bytes], [1]);
+});
+
 onEach("changes wake who waits for the topic of a commit of this process", async (db) => {
   const store = await db.open();
   const fence = await runningJob(store, "w");

@@ -101,7 +101,7 @@ for (const program of programs()) {
     assert.equal(isAlive(pid), false);
     const { job } = await showJob(sandbox);
     assert.equal(job.state, "cancelled");
-    assert.deepEqual((await linesOf(sandbox)).map((line) => line.text), [`pid ${pid}`, "asked"]);
+    assert.equal((await linesOf(sandbox)).at(-1)?.text, "asked");
   });
 
   for (
@@ -153,7 +153,7 @@ read x < "$0"`;
   Deno.test(`run ${name} into head ends with 141 and cancels the job, as nobody reads it any more`, async () => {
     await using sandbox = await newSandbox(program);
     const script = "while :; do echo line; done";
-    const pipe = 'set -o pipefail 2>/dev/null; ("$@"; echo "exit $?" >&2) | head -n 1';
+    const pipe = '("$@"; echo "exit $?" >&2) | head -n 1';
     await using running = throughShell(sandbox, pipe, ["run", "--", "sh", "-c", script]);
     const ended = await running.ended;
     assert.equal(ended.out, "line\n");

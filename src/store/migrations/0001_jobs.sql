@@ -95,6 +95,8 @@ CREATE TABLE artifacts (
   job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
   name TEXT NOT NULL,
   epoch INTEGER NOT NULL,
+  -- Which of the attempt's uploads its bytes are; a name may be uploaded again and again.
+  upload INTEGER NOT NULL,
   size_bytes INTEGER NOT NULL,
   media_type TEXT NOT NULL,
   sha256 TEXT NOT NULL,
@@ -107,9 +109,10 @@ CREATE TABLE artifact_parts (
   job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
   name TEXT NOT NULL,
   epoch INTEGER NOT NULL,
+  upload INTEGER NOT NULL,
   part INTEGER NOT NULL,
   bytes BLOB NOT NULL,
-  PRIMARY KEY (job_id, name, epoch, part)
+  PRIMARY KEY (job_id, name, epoch, upload, part)
 ) STRICT;
 
 CREATE TABLE workers (
