@@ -1,7 +1,6 @@
 /** Starting, signalling and finding processes. */
 
 import { type ChildProcess, spawn as nodeSpawn } from "node:child_process";
-import * as path from "node:path";
 import process from "node:process";
 import type {
   Child,
@@ -16,7 +15,7 @@ import { type ChildPipes, type ConnectedPipes, type Input, makePipes, type Sourc
 import { findProgram } from "./find_program.ts";
 import { codeOf } from "./node_error.ts";
 import { identityOf, killMarked, startTicks, usageOf } from "./proc.ts";
-import { engine } from "./runtime.ts";
+import { literally } from "./runtime.ts";
 
 /** Turns a binary made by Bun into Bun's own command line: a child must never see it. */
 const BUN_SWITCH = "BUN_BE_BUN";
@@ -65,7 +64,7 @@ function start(request: SpawnRequest, pipes: ChildPipes): ChildProcess {
   const { [BUN_SWITCH]: _, ...env } = request.env;
   try {
     const options = { cwd: request.cwd, env, detached: true, stdio: pipes.stdio };
-    return nodeSpawn(literally(request.program), [...request.args], options);
+    return literally(() => nodeSpawn(request.program, [...request.args], options));
   } catch (error) {
     pipes.discard();
     throw error;
@@ -74,12 +73,6 @@ function start(request: SpawnRequest, pipes: ChildPipes): ChildProcess {
 
 function startFailure(child: ChildProcess): Promise<Error> {
   return new Promise((resolve) => child.once("error", resolve));
-}
-
-/** Deno takes its own path as a sign that Node is meant, and rewrites the arguments; a dot in the path stops that. */
-function literally(program: string): string {
-  if (engine !== "deno" || program !== process.execPath) return program;
-  return `${path.dirname(program)}/./${path.basename(program)}`;
 }
 
 class StartedChild implements Child {

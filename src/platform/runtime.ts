@@ -50,6 +50,22 @@ export function ownCommand(): readonly [string, ...string[]] {
   return [process.execPath, mainScript()];
 }
 
+/**
+ * Starts a child with the arguments as they are. Wherever Deno finds the path of its own executable among them, it
+ * takes it for Node's and rewrites what follows. It asks for that path while it starts the child, so for that moment
+ * it gets an answer that no argument can equal.
+ */
+export function literally<T>(spawn: () => T): T {
+  if (engine !== "deno") return spawn();
+  const { execPath } = Deno;
+  Object.assign(Deno, { execPath: () => "\0" });
+  try {
+    return spawn();
+  } finally {
+    Object.assign(Deno, { execPath });
+  }
+}
+
 /** One write off the event loop: says how many bytes were taken, or rejects with the kernel's error code. */
 export type DescriptorWrite = (bytes: Uint8Array) => Promise<number>;
 
