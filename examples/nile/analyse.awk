@@ -6,7 +6,8 @@
 BEGIN {
   FS = ","
   if (svg == "") svg = "nile.svg"
-  control = ENVIRON["GLASSBOX_CONTROL_FD"] != "" ? "/dev/fd/" ENVIRON["GLASSBOX_CONTROL_FD"] : ""
+  # Through a shell's redirection, as not every system lets a program open an inherited descriptor by its path.
+  control = ENVIRON["GLASSBOX_CONTROL_FD"] != "" ? "cat >&" ENVIRON["GLASSBOX_CONTROL_FD"] : ""
 }
 
 FNR == 1 { next }
@@ -21,8 +22,8 @@ FNR == 1 { next }
 
 function report(fraction, message) {
   if (control != "") {
-    printf "{\"type\":\"progress\",\"fraction\":%.2f,\"message\":\"%s\"}\n", fraction, message > control
-    fflush(control)
+    printf "{\"type\":\"progress\",\"fraction\":%.2f,\"message\":\"%s\"}\n", fraction, message | control
+    close(control)
   }
 }
 

@@ -248,12 +248,13 @@ class ServeForm extends BaseForm {
       const isTime = (job.act === "cancel" || job.act === "interrupt") && line.text === "ready";
       if (isTime) await this.cancel(id, reasonOf(job));
     }
+    const { digest } = await (await this.#fetch(`/api/v1/jobs/${id}/digest`)).json() as { digest: string };
     return {
       jobId: id,
       exit: null,
       stdout: bytesOf(lines, "stdout"),
       stderr: bytesOf(lines, "stderr"),
-      digest: null,
+      digest,
     };
   }
 
