@@ -11,7 +11,7 @@ import {
   lazyLibsql,
   noOptionalAddons,
   oneLanguage,
-  webSocketOfTheEngine,
+  webApisOfTheEngine,
 } from "./bundle_plugins.ts";
 import { EXIT, ScriptError } from "./compile_steps.ts";
 
@@ -46,7 +46,7 @@ export async function bundleProgram(main: string, directory: string): Promise<Bu
     },
     sourcemap: "inline",
     sourcesContent: false,
-    plugins: [lazyLibsql, lazyBuiltins, webSocketOfTheEngine, noOptionalAddons, oneLanguage],
+    plugins: [lazyLibsql, lazyBuiltins, webApisOfTheEngine, noOptionalAddons, oneLanguage],
   });
   refuseOutsideImports(metafile);
   const entries = { deno: join(directory, "deno.mjs"), bun: join(directory, "bun.mjs") };
@@ -73,9 +73,12 @@ ${engine === "deno" ? "const require = createRequire(import.meta.url);\n" : ""}g
   engine: "${engine}",
   loadAddon: () => require("./libsql.node"),
 };
-await import("./glassbox.mjs");
+${engine === "bun" ? USUAL_JIT : ""}await import("./glassbox.mjs");
 `;
 }
+
+/** The binary starts with a JIT that hardly ever compiles, as most starts are over before that would have paid. */
+const USUAL_JIT = "setTimeout(() => Bun.unsafe.setJITPolicy(1), 250).unref();\n";
 
 /** Everything but the engines' own modules must be inside the bundle: a binary has no node_modules to look into. */
 function refuseOutsideImports(metafile: esbuild.Metafile): void {

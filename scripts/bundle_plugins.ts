@@ -38,14 +38,21 @@ function bindAddon() {
 ${source.slice(head![0].length)}`;
 }
 
-/** Both engines have a WebSocket of their own, and this package would choose it under either; "node" hides that. */
-export const webSocketOfTheEngine: Plugin = {
-  name: "web-socket-of-the-engine",
+/**
+ * Both engines have a WebSocket and a `crypto` of their own, and these packages would choose them under either; "node"
+ * hides that, and has every start load modules that it never uses.
+ */
+export const webApisOfTheEngine: Plugin = {
+  name: "web-apis-of-the-engine",
   setup(build) {
-    build.onResolve({ filter: /^@libsql\/isomorphic-ws$/ }, async ({ path, pluginData, ...place }) => {
+    build.onResolve({ filter: /^(@libsql\/isomorphic-ws|ulid)$/ }, async ({ path, pluginData, ...place }) => {
       if (pluginData === "resolving") return;
       const found = await build.resolve(path, { ...place, pluginData: "resolving" });
-      return { ...found, path: found.path.replace(/node\.mjs$/, "web.mjs") };
+      const web = found.path.replace(/node\.mjs$/, "web.mjs").replace(
+        /[\\/]node[\\/](index\.js)$/,
+        "/browser/$1",
+      );
+      return { ...found, path: web };
     });
   },
 };

@@ -1,4 +1,3 @@
-import { sha256 } from "@noble/hashes/sha2.js";
 import { sha256Hex, toHex } from "../core/bytes.ts";
 import { canonicalJson } from "../core/canonical.ts";
 import type { Artifact, Attempt, Job, JobEvent, StreamName } from "../core/job.ts";
@@ -54,6 +53,8 @@ async function readOutput(
   store: Store,
   jobId: string,
 ): Promise<{ events: JobEvent[]; streams: Record<StreamName, StreamDigest> }> {
+  // Loaded only here: few commands ask for a digest.
+  const { sha256 } = await import("@noble/hashes/sha2.js");
   const hashes = { stdout: sha256.create(), stderr: sha256.create() };
   const counts = { stdout: 0, stderr: 0 };
   const events: JobEvent[] = [];

@@ -27,7 +27,7 @@ export interface News {
  * One page of a replay: enough to be quick, little enough to keep the event loop and memory free, and below the
  * 10 MB that a server answers with at most, even when every chunk and event is as large as it may be.
  */
-const PAGE = { chunks: 8, events: 50 };
+const PAGE = { chunks: 4, events: 50 };
 
 /**
  * Follows a job: first all that is stored, then what comes, by one and the same query, so that a watcher who

@@ -1,4 +1,6 @@
+import { EMPTY_BYTES } from "../core/bytes.ts";
 import type { LineEnd, LogLine, StreamName } from "../core/job.ts";
+import type { LineChunk } from "../store/transitions.ts";
 
 /**
  * How a chunk of lines is stored. For each line, little-endian: one byte of flags (bit 0 the stream, bits 1 and 2
@@ -18,14 +20,81 @@ export function encodeFrames(lines: readonly NewLine[]): Uint8Array {
   const frames = new Uint8Array(length);
   const view = new DataView(frames.buffer);
   let at = 0;
-  for (const line of lines) {
-    frames[at] = STREAMS.indexOf(line.stream) | (ENDS.indexOf(line.end) << 1);
-    view.setUint32(at + 1, line.bytes.length, true);
-    view.setFloat64(at + 5, line.atMs, true);
-    frames.set(line.bytes, at + HEADER_BYTES);
-    at += HEADER_BYTES + line.bytes.length;
-  }
+  for (const line of lines) at = writeFrame(frames, view, at, line);
   return frames;
+}
+
+/** Writes one line at `at`, where there must be room for it, and gives where the next belongs. */
+function writeFrame(frames: Uint8Array, view: DataView, at: number, line: NewLine): number {
+  frames[at] = STREAMS.indexOf(line.stream) | (ENDS.indexOf(line.end) << 1);
+  view.setUint32(at + 1, line.bytes.length, true);
+  view.setFloat64(at + 5, line.atMs, true);
+  frames.set(line.bytes, at + HEADER_BYTES);
+  return at + framedBytes(line);
+}
+
+const FIRST_BYTES = 4 * 1024;
+
+/**
+ * Lines on their way to the store, as the chunks they will be there: a flood of lines kept as objects would take many
+ * times the memory of its bytes.
+ */
+export class FrameBuffer {
+  readonly #chunkBytesMax: number;
+  #chunks: LineChunk[] = [];
+  #frames: Uint8Array = EMPTY_BYTES;
+  #view = new DataView(EMPTY_BYTES.buffer);
+  #filled = 0;
+  #bytes = 0;
+  #firstSeq = 0;
+  #lastSeq = 0;
+
+  /** A chunk holds at most so many bytes, but always one line. */
+  constructor(chunkBytesMax: number) {
+    this.#chunkBytesMax = chunkBytesMax;
+  }
+
+  /** What waits, as it will be stored. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Copies a line; its number must follow that of the one before. */
+  add(line: NewLine): void {
+    const size = framedBytes(line);
+    if (this.#filled > 0 && this.#filled + size > this.#chunkBytesMax) this.#cut();
+    this.#makeRoom(size);
+    if (this.#filled === 0) this.#firstSeq = line.seq;
+    this.#lastSeq = line.seq;
+    this.#filled = writeFrame(this.#frames, this.#view, this.#filled, line);
+    this.#bytes += size;
+  }
+
+  /** Gives all chunks, in order, and begins anew. */
+  take(): LineChunk[] {
+    this.#cut();
+    this.#bytes = 0;
+    return this.#chunks.splice(0);
+  }
+
+  #cut(): void {
+    if (this.#filled === 0) return;
+    const frames = this.#frames.subarray(0, this.#filled);
+    this.#chunks.push({ firstSeq: this.#firstSeq, lastSeq: this.#lastSeq, frames });
+    this.#frames = EMPTY_BYTES;
+    this.#filled = 0;
+  }
+
+  #makeRoom(size: number): void {
+    const needed = this.#filled + size;
+    if (needed <= this.#frames.length) return;
+    const grown = new Uint8Array(
+      Math.max(needed, FIRST_BYTES, Math.min(4 * this.#frames.length, this.#chunkBytesMax)),
+    );
+    grown.set(this.#frames.subarray(0, this.#filled));
+    this.#frames = grown;
+    this.#view = new DataView(grown.buffer);
+  }
 }
 
 /** The lines of a chunk whose first has the number `firstSeq`. */

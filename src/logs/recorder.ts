@@ -4,7 +4,7 @@ import type { StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { LineChunk } from "../store/transitions.ts";
-import { encodeFrames, framedBytes, type NewLine } from "./frames.ts";
+import { FrameBuffer, type NewLine } from "./frames.ts";
 import { Splitter } from "./splitter.ts";
 
 export interface RecorderOptions {
@@ -41,10 +41,9 @@ interface StreamState {
 export class Recorder {
   #options: RecorderOptions;
   #streams: Record<StreamName, StreamState>;
-  #lines: NewLine[] = [];
+  #frames = new FrameBuffer(LIMITS.chunkBytesMax);
   /** Chunks whose commit failed; they are given back by `close`, so that no number is missing. */
   #unstored: readonly LineChunk[] = [];
-  #waitingBytes = 0;
   #nextSeq: number;
   #totals = { lineCount: 0, outputBytes: 0, droppedLines: 0, droppedBytes: 0 };
   #tail: Uint8Array[] = [];
@@ -67,7 +66,7 @@ export class Recorder {
     state.partialChanged = true;
     if (this.#failed) return;
     this.#flushing ??= this.#flushLoop();
-    while (this.#waitingBytes > LIMITS.captureBytesMax && !this.#failed) {
+    while (this.#frames.bytes > LIMITS.captureBytesMax && !this.#failed) {
       await new Promise<void>((resolve) => this.#room.push(resolve));
     }
   }
@@ -101,9 +100,7 @@ export class Recorder {
       this.#totals.droppedBytes += size;
       return;
     }
-    const line: NewLine = { seq: this.#nextSeq++, stream, atMs: this.#options.clock.nowMs(), end, bytes };
-    this.#lines.push(line);
-    this.#waitingBytes += framedBytes(line);
+    this.#frames.add({ seq: this.#nextSeq++, stream, atMs: this.#options.clock.nowMs(), end, bytes });
     this.#totals.lineCount++;
     this.#totals.outputBytes += size;
     this.#remember(bytes);
@@ -132,7 +129,7 @@ export class Recorder {
         this.#unstored = captured.chunks;
         if (captured.chunks.length > 0 || Object.keys(captured.partials).length > 0) await store(captured);
         this.#unstored = [];
-        if (this.#waitingBytes < LIMITS.chunkBytesMax) {
+        if (this.#frames.bytes < LIMITS.chunkBytesMax) {
           await clock.sleep(LIMITS.captureFlushMs, this.#closed.signal);
         }
       }
@@ -147,13 +144,11 @@ export class Recorder {
   }
 
   #hasNews(): boolean {
-    return this.#lines.length > 0 || Object.values(this.#streams).some((state) => state.partialChanged);
+    return this.#frames.bytes > 0 || Object.values(this.#streams).some((state) => state.partialChanged);
   }
 
   #take(): Captured {
-    const chunks = toChunks(this.#lines);
-    this.#lines = [];
-    this.#waitingBytes = 0;
+    const chunks = this.#frames.take();
     this.#wakeWaiting();
     return { chunks, partials: this.#takePartials() };
   }
@@ -181,22 +176,4 @@ export class Recorder {
 
 function newStream(): StreamState {
   return { splitter: new Splitter(LIMITS.lineBytesMax), partialChanged: false, partialStored: false };
-}
-
-/** Lines in order become chunks that a reader can take one at a time. */
-function toChunks(lines: readonly NewLine[]): LineChunk[] {
-  const chunks: LineChunk[] = [];
-  for (let start = 0; start < lines.length;) {
-    let stop = start;
-    let bytes = 0;
-    while (
-      stop < lines.length && (stop === start || bytes + framedBytes(lines[stop]!) <= LIMITS.chunkBytesMax)
-    ) {
-      bytes += framedBytes(lines[stop++]!);
-    }
-    const part = lines.slice(start, stop);
-    chunks.push({ firstSeq: part[0]!.seq, lastSeq: part[part.length - 1]!.seq, frames: encodeFrames(part) });
-    start = stop;
-  }
-  return chunks;
 }
