@@ -8,7 +8,7 @@ import { addCompletions } from "./commands/completions.ts";
 import { plannedLaunch } from "./planned_launch.ts";
 import { OutputError, withGuardedOutput } from "./output_error.ts";
 import { createProgram, isNamed, type SplitWords, splitWords, usageError } from "./program.ts";
-import { type Cli, prepare, type Voice } from "./session.ts";
+import type { Cli, Voice } from "./session.ts";
 import { createStyle, wantsColor } from "./style.ts";
 import { Talk } from "./talk.ts";
 
@@ -32,11 +32,7 @@ async function carryOut(cli: Cli, argv: readonly string[]): Promise<number> {
   const { plan } = cli;
   if (plan.mode === "dispatch") return await dispatch(cli.host, cli.registry);
   if (plan.mode === "kbase") throw kbaseNotBuilt(plan.why);
-  if (plan.mode === "refuse") {
-    const { talk } = await prepare(cli, {});
-    await talk.error(new GlassboxError(plan.code, `${plan.message} (${plan.why})`));
-    return plan.exitCode;
-  }
+  if (plan.mode === "refuse") throw new GlassboxError(plan.code, `${plan.message} (${plan.why})`);
   if (plan.mode === "help") return await showHelp(cli, plan.why, plan.exitCode);
   return await runCommand(cli, argv);
 }
@@ -65,6 +61,9 @@ async function showHelp(cli: Cli, why: string, exitCode: number): Promise<number
 async function runCommand(cli: Cli, argv: readonly string[]): Promise<number> {
   const { terminal } = cli.host;
   const words = splitWords(argv);
+  if (words.program !== null && cli.plan.mode !== "run") {
+    throw new GlassboxError("usage", "Cannot use `--` here: only `glassbox run` takes a program behind it");
+  }
   let exitCode: Promise<number> | null = null;
   let out = "";
   const program = configured(cli, words, (code) => exitCode = code, (text) => out += text);

@@ -1,4 +1,3 @@
-import { concatBytes } from "../core/bytes.ts";
 import type { Host, Output } from "../core/host.ts";
 import type { JobEvent, LogLine, PartialLine, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -6,7 +5,8 @@ import type { News } from "../logs/follow.ts";
 import { OutputError } from "./output_error.ts";
 import type { ProgressLine } from "./progress_line.ts";
 
-const NEWLINE = new Uint8Array([10]);
+const LF = 10;
+const NEWLINE = Uint8Array.of(LF);
 
 /**
  * Passes a job's output through to the terminal, byte for byte, stream to stream. Unfinished text is shown at
@@ -54,13 +54,16 @@ export class JobOutput {
   }
 
   #bytesOf(stream: StreamName, lines: readonly LogLine[]): Uint8Array {
-    const parts: Uint8Array[] = [];
+    const whole = new Uint8Array(lines.reduce((sum, line) => sum + line.bytes.length + 1, 0));
+    let at = 0;
     for (const line of lines) {
-      parts.push(line.bytes.subarray(this.#shown[stream]));
+      const bytes = this.#shown[stream] === 0 ? line.bytes : line.bytes.subarray(this.#shown[stream]);
       this.#shown[stream] = 0;
-      if (line.end === "newline") parts.push(NEWLINE);
+      whole.set(bytes, at);
+      at += bytes.length;
+      if (line.end === "newline") whole[at++] = LF;
     }
-    return concatBytes(parts);
+    return whole.subarray(0, at);
   }
 
   async #showPartial({ stream, bytes }: PartialLine): Promise<void> {

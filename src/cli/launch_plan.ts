@@ -99,7 +99,7 @@ export const GLOBAL_OPTIONS: readonly string[] = [
 ];
 
 /** Options without a value that may stand before the command. */
-export const GLOBAL_SWITCHES: readonly string[] = ["--quiet"];
+export const GLOBAL_SWITCHES: readonly string[] = ["-q", "--quiet"];
 
 const KBASE_WORK = "/kb/module/work";
 const KBASE_SERVICE = { kind: "service", host: "0.0.0.0", port: 5000 } as const;

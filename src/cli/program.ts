@@ -1,4 +1,4 @@
-import { Command, type CommanderError, Option } from "@commander-js/extra-typings";
+import { Command, type CommanderError, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { GlassboxError } from "../core/errors.ts";
 import { doctor } from "./commands/doctor.ts";
 import { jobsArtifacts } from "./commands/artifacts.ts";
@@ -234,9 +234,10 @@ function collect(value: string, previous: readonly string[] | undefined): string
 /** Commander's own errors in our words and with our exit code; `at` is the command whose words were wrong. */
 export function usageError(
   error: CommanderError,
-  at: Pick<Command, "name" | "parent" | "commands">,
+  at: Pick<CommandUnknownOpts, "name" | "parent" | "commands">,
 ): GlassboxError {
-  const name = at.parent === null ? at.name() : `${at.parent.name()} ${at.name()}`;
+  let name = at.name();
+  for (let outer = at.parent; outer !== null; outer = outer.parent) name = `${outer.name()} ${name}`;
   // Commander shows its help where a command is missing.
   const isMissing = error.code === "commander.help";
   const text = isMissing

@@ -1,5 +1,5 @@
 /** Starts the program as a shell would: in a pipe, behind a redirection, with a stream closed. */
-import { type Running, type Sandbox, type StartOptions, startProcess } from "./glassbox.ts";
+import { type Ended, type Running, type Sandbox, type StartOptions, startProcess } from "./glassbox.ts";
 
 /** Runs `script` with sh, in which `"$@"` stands for the program and `args`. */
 export function throughShell(
@@ -13,4 +13,13 @@ export function throughShell(
     cwd: options.cwd ?? sandbox.cwd,
     env: { ...sandbox.env, ...options.env },
   });
+}
+
+/** Runs without root's right to pass over file permissions, which other users never have. */
+export async function withoutOverride(sandbox: Sandbox, args: readonly string[]): Promise<Ended> {
+  const script = Deno.uid() === 0
+    ? 'exec setpriv --bounding-set -dac_override,-dac_read_search -- "$@"'
+    : 'exec "$@"';
+  await using running = throughShell(sandbox, script, args);
+  return await running.ended;
 }

@@ -1,4 +1,4 @@
-import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
+import { EXIT, GlassboxError, messageOf, quoted } from "../../core/errors.ts";
 import { concatBytes } from "../../core/bytes.ts";
 import { resolvePath } from "../../core/paths.ts";
 import type { Cli } from "../session.ts";
@@ -35,12 +35,32 @@ export function jobsArtifacts(
     const parts: Uint8Array[] = [];
     for await (const part of store.artifacts.parts(artifact)) parts.push(part);
     await host.files.writeAtomic(path, concatBytes(parts)).catch((error) => {
-      throw new GlassboxError(
-        "storage_cannot_create",
-        `Cannot write --to ${quoted(flags.to)}: ${(error as { code?: string }).code}`,
-      );
+      throw cannotWrite(flags.to ?? path, error);
     });
     await talk.say(`wrote ${path}`);
     return EXIT.completed;
+  });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission is denied",
+  EISDIR: "it is a directory",
+  ENOENT: "its directory does not exist",
+  ENOTDIR: "a part of its path is not a directory",
+  EPERM: "permission is denied",
+  EROFS: "its file system is read-only",
+};
+
+/** A file that `--to` names and that cannot be made. */
+export function cannotWrite(name: string, error: unknown): GlassboxError {
+  const code = String((error as { code?: unknown } | null)?.code ?? "");
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new GlassboxError("storage_full", `Cannot write ${quoted(name)} as its disk is full`, {
+      cause: error,
+    });
+  }
+  const why = REASONS[code] ?? messageOf(error);
+  return new GlassboxError("storage_cannot_create", `Cannot write ${quoted(name)} as ${why}`, {
+    cause: error,
   });
 }

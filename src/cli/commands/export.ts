@@ -1,6 +1,6 @@
 import { fileUrl } from "../../config/database_url.ts";
 import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
-import { resolvePath } from "../../core/paths.ts";
+import { directoryOf, resolvePath } from "../../core/paths.ts";
 import { Store } from "../../store/store.ts";
 import type { Cli } from "../session.ts";
 import { type JobsFlags, withJob } from "./jobs.ts";
@@ -15,6 +15,13 @@ export function jobsExport(cli: Cli, flags: JobsFlags & { to: string }, word: st
         `Cannot export to ${quoted(flags.to)} as it exists already: name a new file`,
       );
     }
+    const parent = directoryOf(path);
+    if ((await host.files.info(parent).catch(() => null))?.kind !== "directory") {
+      throw new GlassboxError(
+        "storage_cannot_create",
+        `Cannot export to ${quoted(flags.to)} as its directory must exist: there is no directory ${parent}`,
+      );
+    }
     const runDirectory = await host.files.temporaryDirectory("glassbox-export-");
     try {
       const options = { url: fileUrl(path), token: null, path, display: path, expectId: null, runDirectory };
@@ -24,6 +31,10 @@ export function jobsExport(cli: Cli, flags: JobsFlags & { to: string }, word: st
       } finally {
         await target.close();
       }
+    } catch (error) {
+      // Half a history would read as if it were the whole.
+      for (const ending of ["", "-wal", "-shm", "-journal"]) await host.files.remove(`${path}${ending}`);
+      throw error;
     } finally {
       await host.files.remove(runDirectory);
       await host.files.remove(`${path}.lock`);

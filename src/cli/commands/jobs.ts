@@ -148,7 +148,13 @@ export function jobsWait(
     const interrupted = left.signal.aborted;
     left.abort();
     const job = await session.store.jobs.get(id);
-    if (job.finishedAtMs === null) return interrupted ? EXIT.interrupted : EXIT.tryLater;
+    if (job.finishedAtMs === null && interrupted) return EXIT.interrupted;
+    if (job.finishedAtMs === null) {
+      throw new GlassboxError(
+        "request_timeout",
+        `Cannot wait longer for job ${id} than ${formatDuration(timeoutMs ?? 0)}: it is still ${job.state}`,
+      );
+    }
     await sayOutcome(session, job);
     if (flags.json) await writeJson(cli.host, await jobDocument(session.store, id));
     return jobExitCode(job, (await session.store.jobs.attempts(id)).at(-1));

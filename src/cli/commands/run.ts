@@ -76,7 +76,8 @@ export async function submitAndRun(
     launch: "run",
     concurrency: 1,
     queues: [],
-    onError: (error) => void session.talk.error(error),
+    // What goes wrong with the job itself is told once, by whoever waits for it to be done.
+    onError: (error, jobId) => void (jobId === null && session.talk.error(error)),
   });
   try {
     return await runHere(session, worker, { ...job, reservedFor: worker.id }, flags);

@@ -31,10 +31,7 @@ async function serveUntilStopped(
   { settings, talk }: Session,
   server: Serving,
 ): Promise<number> {
-  await talk.say(
-    `listening on ${server.url} · up to ${settings.concurrency} jobs at once; Ctrl-C to stop`,
-    { url: server.url },
-  );
+  // Before anyone is told that it is there: whoever hears that may want to stop it at once.
   const stop = onStopSignals(host, {
     first: (signal) => {
       void talk.say(`${signal}: no new jobs; what runs may finish; again to stop it now`);
@@ -42,6 +39,10 @@ async function serveUntilStopped(
     },
     second: () => void server.close(),
   });
+  await talk.say(
+    `listening on ${server.url} · up to ${settings.concurrency} jobs at once; Ctrl-C to stop`,
+    { url: server.url },
+  );
   await server.done;
   return stop();
 }

@@ -8,11 +8,6 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
   return withSession(cli, flags, async (session) => {
     const { settings, talk } = session;
     const claimer = await startWorker(session, "worker");
-    await talk.say(
-      `worker ${claimer.id} takes up to ${settings.concurrency} jobs at once from ${
-        settings.queues.join(", ")
-      }; Ctrl-C to stop`,
-    );
     const stop = onStopSignals(cli.host, {
       first: (signal) => {
         void talk.say(
@@ -22,6 +17,11 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
       },
       second: () => void stopNow(claimer),
     });
+    await talk.say(
+      `worker ${claimer.id} takes up to ${settings.concurrency} jobs at once from ${
+        settings.queues.join(", ")
+      }; Ctrl-C to stop`,
+    );
     try {
       await claimer.work();
       return stop();
