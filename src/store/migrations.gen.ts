@@ -29,4 +29,21 @@ export const MIGRATIONS: readonly Migration[] = [
       "-- For people with a sqlite3 prompt: one row per job in the words of the first phase-portrait service.\nCREATE VIEW jobs_view AS\nSELECT\n  id AS job_id,\n  CASE state WHEN 'completed' THEN 'finished' ELSE state END AS status,\n  strftime('%Y-%m-%dT%H:%M:%fZ', created_at_ms / 1000.0, 'unixepoch') AS created_at,\n  strftime('%Y-%m-%dT%H:%M:%fZ', finished_at_ms / 1000.0, 'unixepoch') AS finished_at,\n  task,\n  input AS request_json,\n  coalesce(result, failure) AS result_json,\n  key AS idempotency_key\nFROM jobs",
     ],
   },
+  {
+    version: 2,
+    name: "0002_durable.sql",
+    statements: [
+      "ALTER TABLE jobs ADD COLUMN max_attempts INTEGER NOT NULL DEFAULT 1",
+      "-- The pause before the second attempt; it doubles with each further one.\nALTER TABLE jobs ADD COLUMN backoff_ms INTEGER NOT NULL DEFAULT 1000",
+      "-- Jobs with equal keys run one after the other.\nALTER TABLE jobs ADD COLUMN concurrency_key TEXT",
+      "-- The schedule that fired this job, and the time it was due.\nALTER TABLE jobs ADD COLUMN schedule TEXT",
+      "ALTER TABLE jobs ADD COLUMN due_at_ms INTEGER",
+      "CREATE INDEX jobs_concurrency ON jobs (concurrency_key) WHERE state = 'running' AND concurrency_key IS NOT NULL",
+      "CREATE INDEX jobs_finished ON jobs (finished_at_ms) WHERE finished_at_ms IS NOT NULL",
+      "-- Counts a worker's heartbeats. Others compare it with what they saw before, on their own clock; no times are compared.\nALTER TABLE workers ADD COLUMN heartbeat_seq INTEGER NOT NULL DEFAULT 0",
+      "-- How long a silence of the worker must last, on the watcher's own clock, before it counts as dead.\nALTER TABLE workers ADD COLUMN lease_ms INTEGER NOT NULL DEFAULT 10000",
+      "CREATE TABLE queues (\n  name TEXT PRIMARY KEY,\n  paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),\n  -- Jobs of this queue that may run at once, over all workers; null for no bound.\n  concurrency_max INTEGER\n) STRICT, WITHOUT ROWID",
+      "CREATE TABLE schedules (\n  name TEXT PRIMARY KEY,\n  cron TEXT NOT NULL,\n  time_zone TEXT NOT NULL,\n  -- What happens to times that passed while nobody watched: nothing, one job for the last, or one for each.\n  catch_up TEXT NOT NULL CHECK (catch_up IN ('skip', 'last', 'all')),\n  request TEXT NOT NULL,\n  paused INTEGER NOT NULL DEFAULT 0 CHECK (paused IN (0, 1)),\n  created_at_ms INTEGER NOT NULL,\n  -- All due times up to this one have been dealt with.\n  settled_until_ms INTEGER NOT NULL\n) STRICT, WITHOUT ROWID",
+    ],
+  },
 ];
