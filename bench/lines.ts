@@ -133,8 +133,8 @@ async function intoStore(store: Store): Promise<(captured: Captured) => Promise<
   const request = { task: "exec", input: { program: "true" } };
   const job = await prepareJob({ registry: builtInTasks }, idMaker(createHost())(), request);
   await store.jobs.submit(job);
-  const filter = { jobId: job.id, queues: [], tasks: [], limit: 1 };
-  const [claimed] = await store.jobs.claim("bench", filter);
+  const filter = { jobId: job.id, queues: [], tasks: [] };
+  const claimed = await store.jobs.claim("bench", filter);
   const fence = { jobId: job.id, worker: "bench", epoch: claimed!.epoch };
   return async (captured) => {
     if (captured.chunks.length > 0) await store.jobs.recordOutput(fence, captured);

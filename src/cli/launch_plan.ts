@@ -79,6 +79,7 @@ export const COMMANDS: readonly string[] = [
   "serve",
   "worker",
   "jobs",
+  "queues",
   "tasks",
   "doctor",
   "verify",

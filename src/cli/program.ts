@@ -12,6 +12,7 @@ import {
   jobsShow,
   jobsWait,
 } from "./commands/jobs.ts";
+import { queuesLimit, queuesList, queuesPause } from "./commands/queues.ts";
 import { run } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { tasks } from "./commands/tasks.ts";
@@ -60,6 +61,7 @@ export function createProgram(
   if (named === null || named === "run") addRun(program, cli, words, globals, ended);
   if (named === null) addServices(program, cli, globals, ended);
   if (named === null || named === "jobs") addJobs(program, cli, globals, ended);
+  if (named === null) addQueues(program, cli, globals, ended);
   if (named === null) addTools(program, cli, globals, ended);
   return program as unknown as Command;
 }
@@ -117,6 +119,10 @@ function addRun(program: Program, cli: Cli, words: SplitWords, globals: Globals,
     .option("--grace <duration>", "time between asking the job to stop and killing it (5s)")
     .option("--job-queue <queue>", "the queue, for a detached job (default)")
     .option("--priority <number>", "-1000 to 1000; higher is claimed first (0)")
+    .option("--attempts <number>", "attempts in all, when one fails (1)")
+    .option("--backoff <duration>", "the pause before the second attempt; it doubles each time (1s)")
+    .option("--delay <duration>", "do not start before so long has passed")
+    .option("--concurrency-key <key>", "jobs with equal keys run one after the other")
     .option("--output-max <bytes>", "output above this is dropped, and counted (256 MiB)")
     .option("--cwd <directory>", "the program's working directory (here)")
     .option("--env <name=value>", "add to the program's environment (repeatable)", collect)
@@ -207,6 +213,21 @@ function addJobs(program: Program, cli: Cli, globals: Globals, ended: Ended): vo
   ).argument("<job>")
     .requiredOption("--to <file>", "the file to make; it must not exist")
     .action((job, flags) => ended(jobsExport(cli, { ...globals(), ...flags }, job)));
+}
+
+function addQueues(program: Program, cli: Cli, globals: Globals, ended: Ended): void {
+  const queues = program.command("queues").summary("pause, resume and bound named queues");
+  queues.command("list").description("what waits and runs in each").option("--json", "as JSON")
+    .action((flags) => ended(queuesList(cli, { ...globals(), ...flags })));
+  queues.command("pause").description("give out no more jobs of it; what runs goes on").argument("<queue>")
+    .action((name) => ended(queuesPause(cli, globals(), name, true)));
+  queues.command("resume").description("give out its jobs again").argument("<queue>")
+    .action((name) => ended(queuesPause(cli, globals(), name, false)));
+  queues.command("limit").description(
+    "bound how many of its jobs run at once, over all workers; `none` for no bound",
+  )
+    .argument("<queue>").argument("<number>")
+    .action((name, limit) => ended(queuesLimit(cli, globals(), name, limit)));
 }
 
 function addTools(program: Program, cli: Cli, globals: Globals, ended: Ended): void {

@@ -58,6 +58,7 @@ const CATALOGUE = {
   listen_failed: { exit: EXIT.unavailable, status: 500 },
   not_built: { exit: EXIT.unavailable, status: 501 },
   output_failed: { exit: EXIT.io, status: 500 },
+  lease_lost: { exit: EXIT.tryLater, status: 503 },
   fenced: { exit: EXIT.software, status: 409 },
   too_many_watchers: { exit: EXIT.tryLater, status: 503 },
   shutting_down: { exit: EXIT.tryLater, status: 503 },

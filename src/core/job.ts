@@ -60,6 +60,14 @@ export interface Job {
   readonly timeoutMs: number | null;
   readonly graceMs: number;
   readonly outputBytesMax: number;
+  /** Attempts there may be in all; a failing one before the last is followed by another. */
+  readonly maxAttempts: number;
+  /** The pause before the second attempt; it doubles with each further one. */
+  readonly backoffMs: number;
+  /** Jobs with equal keys run one after the other; null for no such rule. */
+  readonly concurrencyKey: string | null;
+  /** Not claimed before this wall time; 0 for at once. */
+  readonly notBeforeMs: number;
   readonly result: unknown;
   readonly failure: JobFailure | null;
   readonly retryOf: string | null;
@@ -152,4 +160,7 @@ export interface Worker {
   readonly version: string;
   readonly startedAtMs: number;
   readonly stoppedAtMs: number | null;
+  /** Counts its heartbeats; a worker on an embedded file has none, as its lock file says more. */
+  readonly heartbeatSeq: number;
+  readonly leaseMs: number;
 }

@@ -33,6 +33,13 @@ export const LIMITS = {
   /** Between TERM and KILL when a job is cancelled or runs out of time. */
   graceMsDefault: 5_000,
   graceMsMax: 3600_000,
+  attemptsMax: 100,
+  /** Attempts of a task that declares itself idempotent, when the request names no number. */
+  attemptsIdempotent: 3,
+  backoffMsDefault: 1_000,
+  backoffMsMax: 3600_000,
+  /** A worker that others know only through a server counts as dead after this much silence, on their own clock. */
+  leaseMs: 10_000,
   /** A server that was asked to stop lets running jobs go on this long, then cancels them. */
   drainMs: 30_000,
   /** After the program has exited, what it left behind may hold its output this long. */

@@ -33,6 +33,29 @@ export const JobRequest = z.strictObject({
     .max(LIMITS.graceMsMax)
     .default(LIMITS.graceMsDefault)
     .describe("Between asking a program to stop (TERM) and killing it (KILL)"),
+  maxAttempts: z
+    .int()
+    .min(1)
+    .max(LIMITS.attemptsMax)
+    .nullable()
+    .default(null)
+    .describe("Attempts in all; null means 1, or 3 for a task that may safely run twice"),
+  backoffMs: z
+    .int()
+    .min(0)
+    .max(LIMITS.backoffMsMax)
+    .default(LIMITS.backoffMsDefault)
+    .describe("The pause before the second attempt; it doubles with each further one"),
+  delayMs: z.int().min(0).max(LIMITS.timeoutMsMax).default(0).describe(
+    "Not started before so long has passed",
+  ),
+  concurrencyKey: z
+    .string()
+    .min(1)
+    .max(LIMITS.keyLengthMax)
+    .nullable()
+    .default(null)
+    .describe("Jobs with equal keys run one after the other"),
   outputBytesMax: z
     .int()
     .min(0)

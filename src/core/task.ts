@@ -49,6 +49,8 @@ interface TaskCommon<Input extends z.ZodType, Output extends z.ZodType> {
   readonly summary: string;
   readonly input: Input;
   readonly output: Output;
+  /** True when running it twice does no harm: its jobs are then tried up to three times by default. */
+  readonly idempotent?: boolean;
 }
 
 /** A task that is a function of this code base. */

@@ -9,6 +9,7 @@ import type { Fence, Finish } from "../store/transitions.ts";
 import { AttemptDirectory } from "./attempt_directory.ts";
 import type { ExecutorContext } from "./context.ts";
 import { Reports } from "./reports.ts";
+import { recordEnd } from "./retry.ts";
 import { type Ending, start, type Started } from "./start.ts";
 import { StartFailure } from "./start_failure.ts";
 import { Stopper } from "./stop.ts";
@@ -21,14 +22,17 @@ import { UsageSampler } from "./usage.ts";
 export class Attempt {
   readonly #context: ExecutorContext;
   readonly #job: Job;
+  readonly #keepFor: string | null;
   readonly #fence: Fence;
   readonly #stopper: Stopper;
   readonly #directory: AttemptDirectory;
   readonly #reports: Reports;
 
-  constructor(context: ExecutorContext, job: Job, worker: string) {
+  /** `keepFor` is the worker that alone may try the job again; null for any. */
+  constructor(context: ExecutorContext, job: Job, worker: string, keepFor: string | null) {
     this.#context = context;
     this.#job = job;
+    this.#keepFor = keepFor;
     this.#fence = { jobId: job.id, worker, epoch: job.epoch };
     this.#stopper = new Stopper(context.host.clock, job.graceMs);
     this.#directory = new AttemptDirectory(context.host.files, context.store.runDirectory, job.id, job.epoch);
@@ -42,6 +46,11 @@ export class Attempt {
 
   get jobId(): string {
     return this.#job.id;
+  }
+
+  /** Stops without recording anything: the job may belong to another worker by now. */
+  fence(): void {
+    this.#stopper.stop("fenced");
   }
 
   /** Kills the job's processes at once instead of after the grace period. */
@@ -165,7 +174,12 @@ export class Attempt {
     };
     const finish = { ...this.#verdict(work), evidence } satisfies Finish;
     await this.#directory.saveOutcome(finish, last).catch(() => undefined);
-    await store.jobs.finish(this.#fence, finish, last);
+    await recordEnd(
+      this.#context,
+      { job: this.#job, fence: this.#fence, keepFor: this.#keepFor },
+      finish,
+      last,
+    );
     await this.#directory.remove();
   }
 

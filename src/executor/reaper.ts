@@ -1,10 +1,14 @@
+import type { FileLock } from "../core/host.ts";
 import type { Job, JobFailure, LineEnd, PartialLine, Worker } from "../core/job.ts";
+import { directoryOf } from "../core/paths.ts";
 import { encodeFrames } from "../logs/frames.ts";
 import type { Captured } from "../store/jobs.ts";
-import type { Fence } from "../store/transitions.ts";
+import type { Fence, Finish } from "../store/transitions.ts";
 import { AttemptDirectory } from "./attempt_directory.ts";
 import { attemptMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
+import { recordEnd } from "./retry.ts";
+import type { Silence } from "./silence.ts";
 
 /** What the reaper found and settled. */
 export interface Reaped {
@@ -20,31 +24,50 @@ export function livenessPath(runDirectory: string, worker: string): string {
 }
 
 /**
- * Settles what dead workers of this machine left behind: kills what is left of their jobs and records the truth.
- * A worker is dead when its lock file is free, or when the machine has booted since. Every start calls this.
+ * Settles what dead workers left behind: kills what is left of their jobs on this machine and records the truth.
+ * Two proofs count: the worker's lock file is free, for those of this machine; or, for those known through a
+ * database server, `silence` has seen no heartbeat for a whole lease. Every start calls this, and workers go on.
  */
-export async function reap(context: ExecutorContext): Promise<Reaped[]> {
+export async function reap(context: ExecutorContext, silence?: Silence): Promise<Reaped[]> {
   const reaped: Reaped[] = [];
-  for (const worker of await context.store.workers.open()) {
-    const path = livenessPath(context.store.runDirectory, worker.id);
-    const lock = await proofOfDeath(context, worker, path);
-    if (lock === null) continue;
-    try {
-      reaped.push(...await settle(context, worker));
-      await context.store.workers.markStopped(worker.id);
-      await context.host.files.remove(path);
-    } finally {
-      lock.release();
-    }
-  }
+  const workers = await context.store.workers.unsettled();
+  silence?.look(workers);
+  for (const worker of workers) reaped.push(...await reapWorker(context, worker, silence));
   return reaped;
 }
 
+async function reapWorker(context: ExecutorContext, worker: Worker, silence?: Silence): Promise<Reaped[]> {
+  const { store, host } = context;
+  // Declared dead by someone who died before it could settle the jobs.
+  if (worker.stoppedAtMs !== null) return await settle(context, worker);
+  const path = livenessPath(store.runDirectory, worker.id);
+  const lock = await freeLock(context, worker, path);
+  if (lock === null) {
+    const isSilent = silence?.isOver(worker) ?? false;
+    return isSilent && await store.workers.declareDead(worker.id, worker.heartbeatSeq)
+      ? await settle(context, worker)
+      : [];
+  }
+  try {
+    const reaped = await settle(context, worker);
+    await store.workers.markStopped(worker.id);
+    await host.files.remove(path);
+    return reaped;
+  } finally {
+    lock.release();
+  }
+}
+
 /** The dead worker's own lock, held so that two starters do not settle the same worker at once; null if it lives. */
-async function proofOfDeath(context: ExecutorContext, worker: Worker, path: string) {
-  // A worker on another machine, known through a database server, has no lock file here to prove anything by.
-  const isOurs = worker.bootId === context.host.about.bootId || context.store.isEmbedded;
-  return isOurs ? await context.host.locks.tryAcquire(path) : null;
+async function freeLock(context: ExecutorContext, worker: Worker, path: string): Promise<FileLock | null> {
+  const { host, store } = context;
+  if (!store.isEmbedded) {
+    // Known through a server: it may live on another machine, or keep its lock file in another user's directory.
+    if (worker.bootId !== host.about.bootId) return null;
+    if (await host.files.info(path).catch(() => null) === null) return null;
+  }
+  await host.files.makeDirectory(directoryOf(path), 0o700);
+  return await host.locks.tryAcquire(path);
 }
 
 /** Who held what is to be settled. */
@@ -77,16 +100,12 @@ async function recordTruth(context: ExecutorContext, worker: Holder, job: Job): 
   const fence: Fence = { jobId: job.id, worker: worker.id, epoch: job.epoch };
   const directory = new AttemptDirectory(host.files, store.runDirectory, job.id, job.epoch);
   const outcome = await directory.readOutcome();
+  const ended = { job, fence, keepFor: null };
   if (outcome !== null) {
-    await store.jobs.finish(fence, outcome.finish, outcome.last);
+    await recordEnd(context, ended, outcome.finish, outcome.last);
   } else {
-    const last = await lastWords(context, job.id);
-    await store.jobs.finish(fence, {
-      state: "failed",
-      resultJson: null,
-      failure: lost(worker),
-      evidence: null,
-    }, last);
+    const finish: Finish = { state: "failed", resultJson: null, failure: lost(worker), evidence: null };
+    await recordEnd(context, ended, finish, await lastWords(context, job.id));
   }
   await directory.remove();
   return outcome === null ? "lost" : "finished";

@@ -53,6 +53,10 @@ export async function prepareJob(
     timeoutMs: parsed.timeoutMs,
     graceMs: parsed.graceMs,
     outputBytesMax: parsed.outputBytesMax,
+    maxAttempts: parsed.maxAttempts ?? (task.idempotent ? LIMITS.attemptsIdempotent : 1),
+    backoffMs: parsed.backoffMs,
+    delayMs: parsed.delayMs,
+    concurrencyKey: parsed.concurrencyKey,
     reservedFor: options.reservedFor ?? null,
     retryOf: options.retryOf ?? null,
   };
@@ -69,6 +73,10 @@ export function requestOf(job: Job): JobRequest {
     timeoutMs: job.timeoutMs,
     graceMs: job.graceMs,
     outputBytesMax: job.outputBytesMax,
+    maxAttempts: job.maxAttempts,
+    backoffMs: job.backoffMs,
+    delayMs: 0,
+    concurrencyKey: job.concurrencyKey,
   };
 }
 

@@ -1,13 +1,16 @@
-import { asGlassboxError, type GlassboxError } from "../core/errors.ts";
+import { asGlassboxError, GlassboxError } from "../core/errors.ts";
 import type { FileLock } from "../core/host.ts";
 import type { Job } from "../core/job.ts";
 import type { LaunchMode } from "../core/launch.ts";
 import { VERSION } from "../core/version.ts";
+import type { Subscription } from "../store/changes.ts";
 import { QUEUE_TOPIC } from "../store/jobs.ts";
 import type { NewJob } from "../store/transitions.ts";
 import { Attempt } from "./attempt.ts";
 import type { ExecutorContext } from "./context.ts";
+import { Lease } from "./lease.ts";
 import { livenessPath, reap, settleJob } from "./reaper.ts";
+import { Silence } from "./silence.ts";
 import { idMaker } from "./submit.ts";
 
 export interface WorkerOptions {
@@ -33,6 +36,8 @@ export class Worker {
   #lock: FileLock;
   #running = new Map<string, { attempt: Attempt; done: Promise<GlassboxError | null> }>();
   #draining = new AbortController();
+  #lease: Lease | null = null;
+  #lostBy: GlassboxError | null = null;
 
   private constructor(context: ExecutorContext, options: WorkerOptions, id: string, lock: FileLock) {
     this.#context = context;
@@ -53,11 +58,26 @@ export class Worker {
   }
 
   async register(): Promise<void> {
-    await this.#context.store.workers.register({
-      id: this.id,
-      launch: this.#options.launch,
-      version: VERSION,
-    });
+    const { store, host } = this.#context;
+    await store.workers.register({ id: this.id, launch: this.#options.launch, version: VERSION });
+    // The lock file says more than heartbeats could, wherever everyone who reads the database can see it.
+    if (store.isEmbedded) return;
+    this.#lease = new Lease(host.clock, store.workers, this.id, (why) => this.#lost(why));
+    void this.#lease.keep();
+  }
+
+  /** Everything this worker held may run elsewhere by now: it kills what it runs, and records nothing. */
+  #lost(why: string): void {
+    this.#draining.abort();
+    for (const { attempt } of this.#running.values()) attempt.fence();
+    const message =
+      `Cannot go on as worker ${this.id} as ${why}: its jobs belong to others now; start it again`;
+    this.#lostBy = this.#report(new GlassboxError("lease_lost", message), null);
+  }
+
+  /** True when others have taken over what this worker held. */
+  get isLost(): boolean {
+    return this.#lostBy !== null;
   }
 
   /** Ids of the jobs running now. */
@@ -76,11 +96,44 @@ export class Worker {
     const [, submitted, claimed] = await Promise.all([
       this.register(),
       store.jobs.submit(job),
-      store.jobs.claim(this.id, { jobId: job.id, queues: [], tasks: [], limit: 1 }),
+      store.jobs.claim(this.id, { jobId: job.id, queues: [], tasks: [] }),
     ]);
-    const own = claimed[0];
-    if (own !== undefined) return { ...submitted, done: this.#start(own) };
-    return { ...submitted, done: Promise.resolve(null) };
+    if (!submitted.created) return { ...submitted, done: Promise.resolve(null) };
+    return { ...submitted, done: this.#runToTheEnd(job.id, claimed) };
+  }
+
+  /**
+   * Runs the job reserved for this worker until it is final: waits while its queue is paused or full, and until
+   * a further attempt is due.
+   */
+  async #runToTheEnd(jobId: string, claimed: Job | null): Promise<GlassboxError | null> {
+    const { store, host } = this.#context;
+    const news = store.changes.subscribe(QUEUE_TOPIC);
+    try {
+      for (let job = claimed;; job = await store.jobs.claim(this.id, { jobId, queues: [], tasks: [] })) {
+        const error = job === null ? null : await this.#start(job);
+        if (error !== null || this.isLost) return error ?? this.#lostBy;
+        news.reset();
+        const now = await store.jobs.get(jobId);
+        if (now.state !== "queued") return null;
+        const dueInMs = now.notBeforeMs - host.clock.nowMs();
+        // A queue that was freed and a cancel both come as news; the time that is due does not.
+        if (job === null || dueInMs > 0) await this.#newsOrTime(news, dueInMs > 0 ? dueInMs : null);
+      }
+    } catch (error) {
+      return this.#report(error, jobId);
+    } finally {
+      news.close();
+    }
+  }
+
+  async #newsOrTime(news: Subscription, ms: number | null): Promise<void> {
+    if (ms === null) return await news.next(this.#draining.signal);
+    const over = new AbortController();
+    const either = AbortSignal.any([over.signal, this.#draining.signal]);
+    void this.#context.host.clock.sleep(ms, either).then(() => over.abort());
+    await news.next(either);
+    over.abort();
   }
 
   /** Claims and runs jobs until `drain`; resolves when the last of them is final. */
@@ -91,8 +144,8 @@ export class Worker {
       while (!this.#draining.signal.aborted) {
         subscription.reset();
         const free = this.#options.concurrency - this.#running.size;
-        if (free > 0) await this.#claimSome(free);
-        await subscription.next(this.#draining.signal);
+        const dueInMs = free > 0 ? await this.#claimSome(free) : null;
+        await this.#newsOrTime(subscription, dueInMs);
       }
     } finally {
       subscription.close();
@@ -124,6 +177,7 @@ export class Worker {
 
   /** A worker whose jobs could not be recorded does not say goodbye, so that the next start settles them. */
   async close(): Promise<void> {
+    this.#lease?.end();
     try {
       await this.#settleUnattended();
       await this.#context.store.workers.markStopped(this.id);
@@ -135,20 +189,35 @@ export class Worker {
     this.#lock.release();
   }
 
-  async #claimSome(limit: number): Promise<void> {
-    const tasks = this.#context.registry.list().map((task) => task.name);
+  /** Claims up to `places` jobs and starts them; gives the time until a delayed one is due, or null. */
+  async #claimSome(places: number): Promise<number | null> {
+    const { store, registry, host } = this.#context;
+    const { queues } = this.#options;
+    const filter = { jobId: null, queues, tasks: registry.list().map((task) => task.name) };
     try {
-      const { queues } = this.#options;
-      const jobs = await this.#context.store.jobs.claim(this.id, { jobId: null, queues, tasks, limit });
-      for (const job of jobs) void this.#start(job);
+      // The first claim alone asks whether there is anything at all; the others then share one group commit.
+      const first = await store.jobs.claim(this.id, filter);
+      if (first !== null) {
+        void this.#start(first);
+        const more = Array.from({ length: places - 1 }, () => store.jobs.claim(this.id, filter));
+        // A claim that failed must not keep those that succeeded from being started.
+        const outcomes = await Promise.allSettled(more);
+        for (const outcome of outcomes) {
+          if (outcome.status === "fulfilled" && outcome.value !== null) void this.#start(outcome.value);
+        }
+      }
+      const dueMs = await store.jobs.nextDueMs(queues);
+      return dueMs === null ? null : Math.max(1, dueMs - host.clock.nowMs());
     } catch (error) {
       this.#report(error, null);
-      await this.#context.host.clock.sleep(REAP_EVERY_MS, this.#draining.signal);
+      return REAP_EVERY_MS;
     }
   }
 
   #start(job: Job): Promise<GlassboxError | null> {
-    const attempt = new Attempt(this.#context, job, this.id);
+    // A command line shows its job to the end, so a further attempt is its own as well.
+    const keepFor = this.#options.launch === "run" ? this.id : null;
+    const attempt = new Attempt(this.#context, job, this.id, keepFor);
     const done = attempt.run()
       .then(() => null, (error) => this.#report(error, job.id))
       .finally(() => {
@@ -161,11 +230,12 @@ export class Worker {
   }
 
   async #reapFromTimeToTime(): Promise<void> {
+    const silence = new Silence(this.#context.host.clock);
     while (!this.#draining.signal.aborted) {
       await this.#context.host.clock.sleep(REAP_EVERY_MS, this.#draining.signal);
       if (!this.#draining.signal.aborted) {
         await this.#settleUnattended().catch((error) => this.#report(error, null));
-        await reap(this.#context).catch((error) => this.#report(error, null));
+        await reap(this.#context, silence).catch((error) => this.#report(error, null));
       }
     }
   }

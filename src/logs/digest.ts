@@ -5,7 +5,7 @@ import type { Store } from "../store/store.ts";
 import { follow } from "./follow.ts";
 
 /** Facts that differ between two runs of one job for no fault of theirs. */
-const CIRCUMSTANCES = ["worker", "pid", "actor"];
+const CIRCUMSTANCES = ["worker", "pid", "actor", "delayMs"];
 
 /** One SHA-256 for each part of what a job was asked and left; which of them differ tells where two runs differ. */
 export interface DigestParts {

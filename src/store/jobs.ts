@@ -17,6 +17,8 @@ import {
   linesStatement,
   type NewJob,
   partialStatement,
+  type Retry,
+  retryStatements,
   startedStatements,
   submitStatements,
 } from "./transitions.ts";
@@ -81,11 +83,38 @@ export class Jobs {
     return { id: String(older.id), created: false };
   }
 
-  /** T2. The jobs that this worker now owns; fewer than asked for, or none, when others were faster. */
-  async claim(worker: string, filter: ClaimFilter): Promise<Job[]> {
+  /** T2. The job that this worker now owns; null when there is none to be had. */
+  async claim(worker: string, filter: ClaimFilter): Promise<Job | null> {
     const topics = filter.jobId === null ? [] : [filter.jobId];
     const results = await this.#core.write(claimStatements(worker, filter, this.#now()), topics);
-    return results[0]!.rows.map(toJob);
+    const row = results[0]!.rows[0];
+    return row === undefined ? null : toJob(row);
+  }
+
+  /** When the next of these queues' delayed jobs may be claimed, in wall-clock milliseconds; null when none waits. */
+  async nextDueMs(queues: readonly string[]): Promise<number | null> {
+    const rows = await this.#core.read(statement(
+      `SELECT min(not_before_ms) AS due FROM jobs WHERE state = 'queued' AND not_before_ms > ?
+         AND queue IN (SELECT value FROM json_each(?))`,
+      this.#now(),
+      JSON.stringify(queues),
+    ));
+    const due = rows[0]?.due;
+    return due === null || due === undefined ? null : Number(due);
+  }
+
+  /** T6: the last output and the return to the queue in one commit. False when the job was asked to stop. */
+  async retry(fence: Fence, retry: Retry, last: Captured): Promise<boolean> {
+    const output = this.#outputStatements(fence, last);
+    const statements = [...output, ...retryStatements(fence, retry, this.#now())];
+    const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
+    const results = await writing.catch((error) =>
+      this.#confirm(error, async () => {
+        const job = await this.find(fence.jobId);
+        return job !== null && job.epoch >= fence.epoch && job.owner !== fence.worker;
+      })
+    );
+    return results === "done" || results[output.length]!.rowsAffected === 1;
   }
 
   async recordStarted(

@@ -26,6 +26,10 @@ export function toJob(row: Row): Job {
     timeoutMs: numberOrNull(row.timeout_ms),
     graceMs: Number(row.grace_ms),
     outputBytesMax: Number(row.output_bytes_max),
+    maxAttempts: Number(row.max_attempts),
+    backoffMs: Number(row.backoff_ms),
+    concurrencyKey: textOrNull(row.concurrency_key),
+    notBeforeMs: Number(row.not_before_ms),
     result: row.result === null ? null : JSON.parse(text(row.result)),
     failure: row.failure === null ? null : JSON.parse(text(row.failure)) as JobFailure,
     retryOf: textOrNull(row.retry_of),
@@ -86,6 +90,8 @@ export function toWorker(row: Row): Worker {
     version: text(row.version),
     startedAtMs: Number(row.started_at_ms),
     stoppedAtMs: numberOrNull(row.stopped_at_ms),
+    heartbeatSeq: Number(row.heartbeat_seq),
+    leaseMs: Number(row.lease_ms),
   };
 }
 

@@ -10,6 +10,7 @@ import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { type DatabaseIdentity, migrate, readIdentity, refuseNewer, SCHEMA_VERSION } from "./schema.ts";
 import type { StoreCore } from "./store_core.ts";
+import { Queues } from "./queues.ts";
 import { Workers } from "./workers.ts";
 import { Writer } from "./writer.ts";
 
@@ -26,6 +27,7 @@ export class Store {
   readonly lines: Lines;
   readonly artifacts: Artifacts;
   readonly workers: Workers;
+  readonly queues: Queues;
   readonly changes: Changes;
   readonly id: string;
   readonly schema: number;
@@ -74,6 +76,7 @@ export class Store {
     this.lines = new Lines(core);
     this.artifacts = new Artifacts(core, host);
     this.workers = new Workers(core, host);
+    this.queues = new Queues(core);
   }
 
   /** Opens, and where needed creates or migrates, the database. */

@@ -24,6 +24,11 @@ export interface NewJob {
   readonly timeoutMs: number | null;
   readonly graceMs: number;
   readonly outputBytesMax: number;
+  readonly maxAttempts: number;
+  readonly backoffMs: number;
+  /** Counted from the submission. */
+  readonly delayMs: number;
+  readonly concurrencyKey: string | null;
   readonly reservedFor: string | null;
   readonly retryOf: string | null;
 }
@@ -43,8 +48,8 @@ export function submitStatements(job: NewJob, atMs: number): Statement[] {
   return [
     statement(
       `INSERT INTO jobs (id, task, input, request_sha256, key, queue, priority, state, reserved_for, timeout_ms,
-         grace_ms, output_bytes_max, retry_of, created_at_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)
+         grace_ms, output_bytes_max, max_attempts, backoff_ms, not_before_ms, concurrency_key, retry_of, created_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (key) DO NOTHING`,
       job.id,
       job.task,
@@ -57,6 +62,10 @@ export function submitStatements(job: NewJob, atMs: number): Statement[] {
       job.timeoutMs,
       job.graceMs,
       job.outputBytesMax,
+      job.maxAttempts,
+      job.backoffMs,
+      job.delayMs === 0 ? 0 : atMs + job.delayMs,
+      job.concurrencyKey,
       job.retryOf,
       atMs,
     ),
@@ -72,25 +81,37 @@ export interface ClaimFilter {
   readonly queues: readonly string[];
   /** Only tasks this build knows: another worker may know the rest. */
   readonly tasks: readonly string[];
-  readonly limit: number;
 }
 
+/** A place is free in the job's queue, and no job with its concurrency key is running. */
+const MAY_RUN = `NOT EXISTS (
+    SELECT 1 FROM queues WHERE queues.name = jobs.queue AND (paused = 1 OR concurrency_max <= (
+      SELECT count(*) FROM jobs AS other WHERE other.state = 'running' AND other.queue = jobs.queue)))
+  AND (concurrency_key IS NULL OR NOT EXISTS (
+    SELECT 1 FROM jobs AS other WHERE other.state = 'running' AND other.concurrency_key = jobs.concurrency_key))`;
+
+/**
+ * Claims one job. One at a time, as the next may be claimed only with this one counted; several claims still
+ * share a group commit.
+ */
 export function claimStatements(worker: string, filter: ClaimFilter, atMs: number): Statement[] {
   const which = filter.jobId === null
     ? `SELECT id FROM jobs WHERE state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
          AND (reserved_for IS NULL OR reserved_for = ?1)
          AND queue IN (SELECT value FROM json_each(?3)) AND task IN (SELECT value FROM json_each(?4))
-         ORDER BY priority DESC, id LIMIT ?5`
-    : `SELECT id FROM jobs WHERE id = ?3 AND state = 'queued' AND cancel_at_ms IS NULL
-         AND (reserved_for IS NULL OR reserved_for = ?1)`;
+         AND ${MAY_RUN}
+         ORDER BY priority DESC, id LIMIT 1`
+    : `SELECT id FROM jobs WHERE id = ?3 AND state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
+         AND (reserved_for IS NULL OR reserved_for = ?1) AND ${MAY_RUN}`;
   const args = filter.jobId === null
-    ? [JSON.stringify(filter.queues), JSON.stringify(filter.tasks), filter.limit]
+    ? [JSON.stringify(filter.queues), JSON.stringify(filter.tasks)]
     : [filter.jobId];
   return [
     statement(
       `UPDATE jobs SET state = 'running', epoch = epoch + 1, owner = ?1, reserved_for = NULL,
          started_at_ms = coalesce(started_at_ms, ?2)
-       WHERE id IN (${which}) RETURNING *`,
+       WHERE id IN (${which})
+         AND NOT EXISTS (SELECT 1 FROM workers WHERE id = ?1 AND stopped_at_ms IS NOT NULL) RETURNING *`,
       worker,
       atMs,
       ...args,
@@ -190,6 +211,46 @@ export function finishStatements(fence: Fence, finish: Finish, atMs: number): St
       `DELETE FROM artifact_parts WHERE changes() = 1 AND job_id = ?1 AND (name, epoch, upload) NOT IN
          (SELECT name, epoch, upload FROM artifacts WHERE job_id = ?1)`,
       fence.jobId,
+    ),
+  ];
+}
+
+export interface Retry {
+  readonly failure: JobFailure;
+  readonly evidence: ExitEvidence | null;
+  readonly delayMs: number;
+  /** The command line that runs the job itself, and is to run it again; null for any worker. */
+  readonly reservedFor: string | null;
+}
+
+/** T6. The attempt is over and another may follow; changes nothing when the job was asked to stop meanwhile. */
+export function retryStatements(fence: Fence, retry: Retry, atMs: number): Statement[] {
+  const { failure, evidence, delayMs, reservedFor } = retry;
+  return [
+    statement(
+      `UPDATE jobs SET state = 'queued', owner = NULL, reserved_for = ?, not_before_ms = ?
+       WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running' AND cancel_at_ms IS NULL
+         AND epoch < max_attempts`,
+      reservedFor,
+      atMs + delayMs,
+      fence.jobId,
+      fence.worker,
+      fence.epoch,
+    ),
+    eventIfChanged(fence.jobId, fence.epoch, "retry_scheduled", {
+      failure,
+      exitCode: evidence?.exitCode ?? null,
+      signal: evidence?.signal ?? null,
+      delayMs,
+    }, atMs),
+    statement(
+      `UPDATE attempts SET ended_at_ms = ?, outcome = ?, evidence = ?
+       WHERE job_id = ? AND epoch = ? AND changes() = 1`,
+      atMs,
+      failure.code === "lost" ? "lost" : "failed",
+      evidence === null ? null : JSON.stringify(evidence),
+      fence.jobId,
+      fence.epoch,
     ),
   ];
 }

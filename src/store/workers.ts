@@ -1,5 +1,6 @@
 import type { Host } from "../core/host.ts";
 import type { Worker } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
 import { toWorker } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
@@ -17,7 +18,8 @@ export class Workers {
   async register(worker: { id: string; launch: string; version: string }): Promise<void> {
     const { processes, about, clock } = this.#host;
     await this.#core.write([statement(
-      `INSERT INTO workers (id, launch, pid, start_ticks, boot_id, version, started_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO workers (id, launch, pid, start_ticks, boot_id, version, started_at_ms, lease_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       worker.id,
       worker.launch,
       processes.self.pid,
@@ -25,7 +27,40 @@ export class Workers {
       about.bootId,
       worker.version,
       clock.nowMs(),
+      LIMITS.leaseMs,
     )]);
+  }
+
+  /** T3. False when the worker was declared dead meanwhile: then nothing it holds is its own any more. */
+  async beat(id: string): Promise<boolean> {
+    const results = await this.#core.write([statement(
+      "UPDATE workers SET heartbeat_seq = heartbeat_seq + 1 WHERE id = ? AND stopped_at_ms IS NULL",
+      id,
+    )]);
+    return results[0]!.rowsAffected === 1;
+  }
+
+  /**
+   * Declares a worker dead that has not beaten since `heartbeatSeq`. False when it has, or is gone already. From
+   * the commit on it can claim nothing, and learns at its next heartbeat that it has lost what it held.
+   */
+  async declareDead(id: string, heartbeatSeq: number): Promise<boolean> {
+    const results = await this.#core.write([statement(
+      "UPDATE workers SET stopped_at_ms = ? WHERE id = ? AND heartbeat_seq = ? AND stopped_at_ms IS NULL",
+      this.#host.clock.nowMs(),
+      id,
+      heartbeatSeq,
+    )]);
+    return results[0]!.rowsAffected === 1;
+  }
+
+  /** Workers that have not said goodbye, and those that were declared dead but whose jobs are not settled yet. */
+  async unsettled(): Promise<Worker[]> {
+    const rows = await this.#core.read(statement(
+      `SELECT * FROM workers WHERE stopped_at_ms IS NULL
+         OR id IN (SELECT owner FROM jobs WHERE state = 'running') ORDER BY id`,
+    ));
+    return rows.map(toWorker);
   }
 
   /** A worker that still holds jobs, as their end could not be recorded, stays open: the reaper then settles them. */

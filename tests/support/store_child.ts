@@ -43,10 +43,10 @@ async function claim(path: string, worker: string): Promise<void> {
   let longestMs = 0;
   for (;;) {
     const start = performance.now();
-    const jobs = await store.jobs.claim(worker, claimAny());
+    const job = await store.jobs.claim(worker, claimAny());
     longestMs = Math.max(longestMs, performance.now() - start);
-    if (jobs.length === 0) break;
-    ids.push(...jobs.map(({ id }) => id));
+    if (job === null) break;
+    ids.push(job.id);
   }
   say({ ids, longestMs });
   await store.close();

@@ -88,6 +88,10 @@ export function newJob(changed: Partial<NewJob> = {}): NewJob {
     timeoutMs: null,
     graceMs: 5_000,
     outputBytesMax: 1_000_000,
+    maxAttempts: 1,
+    backoffMs: 1_000,
+    delayMs: 0,
+    concurrencyKey: null,
     reservedFor: null,
     retryOf: null,
     ...changed,
@@ -95,7 +99,7 @@ export function newJob(changed: Partial<NewJob> = {}): NewJob {
 }
 
 export function claimAny(changed: Partial<ClaimFilter> = {}): ClaimFilter {
-  return { jobId: null, queues: ["default"], tasks: ["exec"], limit: 1, ...changed };
+  return { jobId: null, queues: ["default"], tasks: ["exec"], ...changed };
 }
 
 export function fenceOf(job: Job): Fence {
@@ -110,8 +114,8 @@ export async function runningJob(
 ): Promise<Fence> {
   const job = newJob(changed);
   await store.jobs.submit(job);
-  const [claimed] = await store.jobs.claim(worker, claimAny({ jobId: job.id }));
-  if (claimed === undefined) throw new Error(`Cannot claim job ${job.id}, which was just submitted`);
+  const claimed = await store.jobs.claim(worker, claimAny({ jobId: job.id }));
+  if (claimed === null) throw new Error(`Cannot claim job ${job.id}, which was just submitted`);
   return fenceOf(claimed);
 }
 

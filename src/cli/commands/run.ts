@@ -22,6 +22,10 @@ export interface RunFlags extends GlobalFlags {
   readonly grace?: string | undefined;
   readonly jobQueue?: string | undefined;
   readonly priority?: string | undefined;
+  readonly attempts?: string | undefined;
+  readonly backoff?: string | undefined;
+  readonly delay?: string | undefined;
+  readonly concurrencyKey?: string | undefined;
   readonly outputMax?: string | undefined;
   readonly cwd?: string | undefined;
   readonly env?: readonly string[] | undefined;
@@ -53,6 +57,10 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   priority: "--priority",
   timeoutMs: "--timeout",
   graceMs: "--grace",
+  maxAttempts: "--attempts",
+  backoffMs: "--backoff",
+  delayMs: "--delay",
+  concurrencyKey: "--concurrency-key",
   outputBytesMax: "--output-max",
 };
 
@@ -138,6 +146,10 @@ async function makeRequest(
     ...(flags.priority === undefined ? {} : { priority: wholeNumber("--priority", flags.priority) }),
     ...(flags.timeout === undefined ? {} : { timeoutMs: parseDuration(flags.timeout, "--timeout") }),
     ...(flags.grace === undefined ? {} : { graceMs: parseDuration(flags.grace, "--grace") }),
+    ...(flags.attempts === undefined ? {} : { maxAttempts: wholeNumber("--attempts", flags.attempts) }),
+    ...(flags.backoff === undefined ? {} : { backoffMs: parseDuration(flags.backoff, "--backoff") }),
+    ...(flags.delay === undefined ? {} : { delayMs: parseDuration(flags.delay, "--delay") }),
+    ...(flags.concurrencyKey === undefined ? {} : { concurrencyKey: flags.concurrencyKey }),
     ...(flags.outputMax === undefined
       ? {}
       : { outputBytesMax: wholeNumber("--output-max", flags.outputMax) }),

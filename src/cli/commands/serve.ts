@@ -1,4 +1,4 @@
-import { asGlassboxError } from "../../core/errors.ts";
+import { asGlassboxError, EXIT } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Serving } from "../../server/serve.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
@@ -19,7 +19,8 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
         graceMs: LIMITS.drainMs,
         report: (error) => void talk.error(asGlassboxError(error)),
       });
-      return await serveUntilStopped(cli, session, server);
+      const exitCode = await serveUntilStopped(cli, session, server);
+      return worker.isLost ? EXIT.tryLater : exitCode;
     } finally {
       await worker.close();
     }

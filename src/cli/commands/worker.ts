@@ -24,7 +24,7 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
     );
     try {
       await claimer.work();
-      return stop();
+      return claimer.isLost ? EXIT.tryLater : stop();
     } finally {
       await claimer.close();
     }

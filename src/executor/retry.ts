@@ -1,0 +1,56 @@
+import type { Random } from "../core/host.ts";
+import type { FailureCode, Job } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
+import type { Captured } from "../store/jobs.ts";
+import type { Fence, Finish } from "../store/transitions.ts";
+import type { ExecutorContext } from "./context.ts";
+
+/** Trying again cannot help: the same request would meet the same refusal. */
+const HOPELESS: readonly FailureCode[] = ["invalid_input", "bad_output", "output_too_large"];
+
+/** The jitter spreads what failed together: each pause is between 0.8 and 1.2 of its nominal length. */
+const JITTER = 0.2;
+
+/** The pause before the attempt that follows attempt `epoch`: doubled each time, bounded, and jittered. */
+export function backoffDelayMs(random: Random, backoffMs: number, epoch: number): number {
+  const nominal = Math.min(backoffMs * 2 ** (epoch - 1), LIMITS.backoffMsMax);
+  const [high, low] = random.bytes(2) as Uint8Array & [number, number];
+  const unit = (high * 256 + low) / 65_535;
+  return Math.round(nominal * (1 - JITTER + 2 * JITTER * unit));
+}
+
+/** True when a failing attempt is to be followed by another. */
+export function mayRetry(job: Job, finish: Finish): boolean {
+  if (finish.state !== "failed" || finish.failure === null) return false;
+  return job.epoch < job.maxAttempts && !HOPELESS.includes(finish.failure.code);
+}
+
+/** Who ends, and who may try again: `keepFor` is the only worker that may, null stands for any. */
+export interface Ended {
+  readonly job: Job;
+  readonly fence: Fence;
+  readonly keepFor: string | null;
+}
+
+/** Records how an attempt ended: another one to come, or the job's final state. */
+export async function recordEnd(
+  context: ExecutorContext,
+  ended: Ended,
+  finish: Finish,
+  last: Captured,
+): Promise<void> {
+  const { host, store } = context;
+  const { job, fence, keepFor } = ended;
+  if (!mayRetry(job, finish)) return await store.jobs.finish(fence, finish, last);
+  const delayMs = backoffDelayMs(host.random, job.backoffMs, job.epoch);
+  const retry = { failure: finish.failure!, evidence: finish.evidence, delayMs, reservedFor: keepFor };
+  if (await store.jobs.retry(fence, retry, last)) return;
+  // Someone asked the job to stop while it failed: the output is stored by now, and there is no next attempt.
+  const cancelled: Finish = {
+    state: "cancelled",
+    resultJson: null,
+    failure: null,
+    evidence: finish.evidence,
+  };
+  await store.jobs.finish(fence, cancelled, { chunks: [], partials: {} });
+}
