@@ -1,3 +1,4 @@
+import { isGlassboxError } from "../core/errors.ts";
 import type { FileLock } from "../core/host.ts";
 import type { Job, JobFailure, LineEnd, PartialLine, Worker } from "../core/job.ts";
 import { directoryOf } from "../core/paths.ts";
@@ -77,7 +78,12 @@ async function settle(context: ExecutorContext, worker: Holder): Promise<Reaped[
   const reaped: Reaped[] = [];
   const held = await context.store.jobs.heldBy(worker.id);
   for (const job of held.running) {
-    reaped.push({ worker: worker.id, jobId: job.id, as: await settleJob(context, worker, job) });
+    try {
+      reaped.push({ worker: worker.id, jobId: job.id, as: await settleJob(context, worker, job) });
+    } catch (error) {
+      // Another process reaped the same worker and was faster with this job.
+      if (!isGlassboxError(error, "fenced")) throw error;
+    }
   }
   for (const jobId of held.reserved) {
     const message = "The command line that was about to run this job died before it could";

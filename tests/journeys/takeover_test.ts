@@ -1,0 +1,75 @@
+/** Workers on one libSQL server who cannot see each other's lock files: one dies, stops, or loses the server. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { newSandbox, programs, type Running, type Sandbox } from "../support/glassbox.ts";
+import { eventually } from "../support/processes.ts";
+import { startSqld } from "../support/sqld.ts";
+import type { Job } from "../../src/core/job.ts";
+
+/** A state directory of its own stands for a machine of its own: heartbeats are all that others see of a worker. */
+function machine(sandbox: Sandbox, url: string, name: string) {
+  const env = { GLASSBOX_DB: url, XDG_STATE_HOME: join(sandbox.directory, name) };
+  return {
+    env,
+    worker: (): Promise<Running> => sandbox.worker(["--concurrency", "1"], { env }),
+    job: async (id: string): Promise<Job> =>
+      (await sandbox.json<{ job: Job }>(["jobs", "show", id], { env })).job,
+    verify: () => sandbox.run(["verify"], { env }),
+  };
+}
+
+for (const program of programs()) {
+  Deno.test(`a worker that dies elsewhere is followed by another, which runs its job again (${program.name})`, async () => {
+    await using sandbox = await newSandbox(program);
+    await using sqld = await startSqld(join(sandbox.directory, "sqld"));
+    const [one, two, cli] = ["one", "two", "cli"].map((name) => machine(sandbox, sqld.url, name)) as [
+      ReturnType<typeof machine>,
+      ReturnType<typeof machine>,
+      ReturnType<typeof machine>,
+    ];
+    const first = await one.worker();
+    const script = '[ "$GLASSBOX_EPOCH" = 2 ] && { echo again; exit 0; }; echo first; sleep 1000';
+    const args = ["run", "--detach", "--attempts", "2", "--backoff", "0ms", "-q", "--", "sh", "-c", script];
+    const id = (await sandbox.run(args, { env: cli.env })).out.trim();
+    await eventually("the job runs", async () => (await cli.job(id)).state === "running");
+    const second = await two.worker();
+    first.signal("SIGKILL");
+    await first.ended;
+    await eventually(
+      "the second attempt is completed",
+      async () => (await cli.job(id)).state === "completed",
+    );
+    assert.equal((await cli.job(id)).epoch, 2);
+    const lines = (await sandbox.run(["jobs", "logs", "-q", id], { env: cli.env })).out;
+    assert.equal(lines, "first\nagain\n");
+    second.signal("SIGTERM");
+    assert.equal((await second.ended).code, 0);
+    const verdict = await cli.verify();
+    assert.equal(verdict.code, 0, verdict.out);
+  });
+
+  Deno.test(`a worker that slept through its lease kills its job and records nothing (${program.name})`, async () => {
+    await using sandbox = await newSandbox(program);
+    await using sqld = await startSqld(join(sandbox.directory, "sqld"));
+    const one = machine(sandbox, sqld.url, "one");
+    const two = machine(sandbox, sqld.url, "two");
+    const sleeper = await one.worker();
+    const submit = ["run", "--detach", "-q", "--", "sh", "-c", "echo here; sleep 1000"];
+    const id = (await sandbox.run(submit, { env: two.env })).out.trim();
+    await eventually("the job runs", async () => (await two.job(id)).state === "running");
+    const heir = await two.worker();
+    sleeper.signal("SIGSTOP");
+    await eventually("the job is given up", async () => (await two.job(id)).state === "failed");
+    assert.equal((await two.job(id)).failure?.code, "lost");
+    sleeper.signal("SIGCONT");
+    const ended = await sleeper.ended;
+    assert.equal(ended.code, 75, ended.err);
+    assert.match(ended.err, /its jobs belong to others now/);
+    const kinds =
+      (await sandbox.json<{ events: { kind: string }[] }>(["jobs", "show", id], { env: two.env })).events;
+    assert.equal(kinds.filter(({ kind }) => kind === "finished").length, 1);
+    heir.signal("SIGTERM");
+    await heir.ended;
+    assert.equal((await two.verify()).code, 0);
+  });
+}
