@@ -1,6 +1,6 @@
 import { formatDuration } from "../config/duration.ts";
 import { EXIT, GlassboxError } from "../core/errors.ts";
-import type { Attempt, Job } from "../core/job.ts";
+import type { Attempt, Job, JobEvent, JobFailure } from "../core/job.ts";
 import { follow } from "../logs/follow.ts";
 import type { Worker } from "../executor/worker.ts";
 import { jobExitCode } from "./exit_code.ts";
@@ -39,7 +39,10 @@ export async function followJob(
   void request.done.then((error) => error === null || interrupt.leave());
   try {
     const watch = { afterLine: 0, afterEvent: 0, live: true, signal: interrupt.left };
-    for await (const news of follow(store, request.jobId, watch)) await output.show(news);
+    for await (const news of follow(store, request.jobId, watch)) {
+      await output.show(news);
+      for (const event of news.events) await sayRetry(session, event);
+    }
   } finally {
     off();
     await progress.clear();
@@ -51,6 +54,16 @@ export async function followJob(
   const job = await store.jobs.get(request.jobId);
   const attempt = (await store.jobs.attempts(request.jobId)).at(-1);
   return { job, exitCode: interrupt.exitCode ?? output.stdoutError?.exitCode ?? jobExitCode(job, attempt) };
+}
+
+/** Between two attempts nothing is seen of the job, so what is waited for is said. */
+async function sayRetry({ talk }: Session, event: JobEvent): Promise<void> {
+  if (event.kind !== "retry_scheduled") return;
+  const { failure, delayMs } = event.data as { failure: JobFailure; delayMs: number };
+  await talk.say(`attempt ${event.epoch} failed (${failure.message}); again in ${formatDuration(delayMs)}`, {
+    job: event.job,
+    retry: event.data,
+  });
 }
 
 /** What ends a watch before the job does by itself, and the exit code that then tells it. */

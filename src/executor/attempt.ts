@@ -7,6 +7,7 @@ import { Recorder } from "../logs/recorder.ts";
 import { cancelTopic } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import { AttemptDirectory } from "./attempt_directory.ts";
+import { attemptMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { Reports } from "./reports.ts";
 import { recordEnd } from "./retry.ts";
@@ -147,8 +148,16 @@ export class Attempt {
     }
     if (!done.signal.aborted) this.#reports.event("leftovers_killed", { afterMs: LIMITS.leftoverGraceMs });
     child.signalGroup("SIGKILL");
+    // What went into a session of its own is not in the group, but carries the attempt's mark.
+    if (!done.signal.aborted || this.#stopper.reason !== null) await this.#killMarked();
     if (!done.signal.aborted) child.abandonPipes();
     await ended;
+  }
+
+  async #killMarked(): Promise<void> {
+    const { store, host } = this.#context;
+    const marker = attemptMarker(store.id, this.#job.id, this.#job.epoch);
+    await host.processes.killMarked(`${marker.name}=${marker.value}`);
   }
 
   async #finish(work: Work, recorder: Recorder, wallMs: number): Promise<void> {

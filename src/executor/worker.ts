@@ -22,6 +22,17 @@ export interface WorkerOptions {
   readonly onError: (error: GlassboxError, jobId: string | null) => void;
 }
 
+/** A job that a command line asked for. */
+export interface RunningJob {
+  readonly id: string;
+  /** False for the older job of a key that was used before. */
+  readonly created: boolean;
+  /** False while it waits for its time, its queue or its concurrency key. */
+  readonly started: boolean;
+  /** Gives the error that kept the job's end from being recorded, or null. */
+  readonly done: Promise<GlassboxError | null>;
+}
+
 /** How often a worker looks for others that died, besides at its start. */
 const REAP_EVERY_MS = 1_000;
 
@@ -86,11 +97,10 @@ export class Worker {
   }
 
   /**
-   * Registers, submits and claims in one commit, and starts the job. Gives the id of the job to follow, and
-   * whether it is new: with a key that was used before it is the older job, which may be running elsewhere.
-   * `done` gives the error that kept the job's end from being recorded, or null.
+   * Registers, submits and claims in one commit, and starts the job; with a key that was used before it gives the
+   * older job, which may be running elsewhere.
    */
-  async runNew(job: NewJob): Promise<{ id: string; created: boolean; done: Promise<GlassboxError | null> }> {
+  async runNew(job: NewJob): Promise<RunningJob> {
     const { store } = this.#context;
     // All three are asked for in one turn of the event loop, so they share one group commit, in this order.
     const [, submitted, claimed] = await Promise.all([
@@ -98,8 +108,8 @@ export class Worker {
       store.jobs.submit(job),
       store.jobs.claim(this.id, { jobId: job.id, queues: [], tasks: [] }),
     ]);
-    if (!submitted.created) return { ...submitted, done: Promise.resolve(null) };
-    return { ...submitted, done: this.#runToTheEnd(job.id, claimed) };
+    if (!submitted.created) return { ...submitted, started: false, done: Promise.resolve(null) };
+    return { ...submitted, started: claimed !== null, done: this.#runToTheEnd(job.id, claimed) };
   }
 
   /**

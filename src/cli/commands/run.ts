@@ -1,4 +1,4 @@
-import { parseDuration } from "../../config/duration.ts";
+import { formatDuration, parseDuration } from "../../config/duration.ts";
 import { toBase64 } from "../../core/bytes.ts";
 import { EXIT, GlassboxError, isGlassboxError, quoted } from "../../core/errors.ts";
 import type { Host } from "../../core/host.ts";
@@ -100,8 +100,9 @@ async function runHere(
   job: NewJob,
   flags: Pick<RunFlags, "json">,
 ): Promise<number> {
-  const { id, created, done } = await worker.runNew(job);
+  const { id, created, started, done } = await worker.runNew(job);
   if (!created) await session.talk.say(`key ${JSON.stringify(job.key)} was used before: showing job ${id}`);
+  else if (!started) await session.talk.say(waitingText(job));
   const shown = await followJob(session, {
     jobId: id,
     toStderr: flags.json ?? false,
@@ -112,6 +113,11 @@ async function runHere(
   await sayOutcome(session, shown.job);
   if (flags.json) await writeJson(session.host, await jobDocument(session.store, id));
   return shown.exitCode;
+}
+
+function waitingText(job: NewJob): string {
+  if (job.delayMs > 0) return `job ${job.id} waits ${formatDuration(job.delayMs)}, as it was asked to`;
+  return `job ${job.id} waits until queue ${job.queue} is open and no job with its concurrency key runs`;
 }
 
 async function detach(session: Session, job: NewJob, flags: Pick<RunFlags, "json">): Promise<number> {
