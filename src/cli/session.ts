@@ -1,6 +1,6 @@
 import { databasePath, loadSettings, redactUrl, type SettingFlags } from "../config/resolve.ts";
 import type { Settings } from "../config/settings.ts";
-import { GlassboxError } from "../core/errors.ts";
+import { asGlassboxError, GlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { sha256Hex } from "../core/bytes.ts";
 import type { TaskRegistry } from "../core/task.ts";
@@ -58,14 +58,23 @@ export async function withSession(
   try {
     await sayFirstLine(cli, settings, talk, store);
     const session = { host: cli.host, registry: cli.registry, settings, talk, store };
-    for (const { jobId, as } of await reap(session)) {
-      await talk.say(
-        `job ${jobId} ${as === "lost" ? "was lost" : "had finished"} when its process died; recorded so`,
-      );
-    }
+    await settlePast(session);
     return await work(session);
   } finally {
     await store.close();
+  }
+}
+
+/** What dead processes left is settled first; where that cannot be written now, looking must still be possible. */
+async function settlePast(session: Session): Promise<void> {
+  try {
+    for (const { jobId, as } of await reap(session)) {
+      await session.talk.say(
+        `job ${jobId} ${as === "lost" ? "was lost" : "had finished"} when its process died; recorded so`,
+      );
+    }
+  } catch (error) {
+    await session.talk.error(asGlassboxError(error));
   }
 }
 

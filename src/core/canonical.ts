@@ -1,4 +1,4 @@
-/** JSON text with keys in code-unit order and no spaces: equal values give equal text. */
+/** JSON text with keys in one fixed order and no spaces: equal values give equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(sorted(value));
 }

@@ -9,6 +9,9 @@ import { z } from "zod";
 
 export const CONTROL_FD = 3;
 
+/** Visible ASCII and spaces: a media type becomes a header of an answer. */
+export const MEDIA_TYPE = /^[\x20-\x7e]{1,200}$/;
+
 /** Made at its first use, as most programs never say anything here. */
 export const ControlMessage = z.lazy(() =>
   z.discriminatedUnion("type", [
@@ -27,7 +30,7 @@ export const ControlMessage = z.lazy(() =>
       name: z.string().min(1).max(255),
       /** Where the child left the bytes; must be inside the attempt's directory. */
       path: z.string().min(1),
-      mediaType: z.string().max(200).optional(),
+      mediaType: z.string().regex(MEDIA_TYPE).optional(),
     }),
     z.strictObject({ type: z.literal("result"), value: z.json() }),
     z.strictObject({

@@ -126,6 +126,8 @@ export class Attempt {
       pump(child.stderr, (bytes) => work.recorder.push("stderr", bytes)),
       child.control === null ? undefined : this.#reports.read(child.control),
     ]);
+    // Awaited only when the child has ended; until then a failing pipe must not count as unhandled.
+    pipes.catch(() => undefined);
     work.exit = await child.exited;
     await this.#clearLeftovers(child, pipes);
     work.usage = sampler.usage;
@@ -137,7 +139,8 @@ export class Attempt {
   /** What a program leaves running may finish writing for a while; then it is killed, as nobody would ever own it. */
   async #clearLeftovers(child: Child, pipes: Promise<unknown>): Promise<void> {
     const done = new AbortController();
-    const ended = pipes.then(() => done.abort());
+    const ended = pipes.finally(() => done.abort());
+    ended.catch(() => undefined);
     await this.#context.host.clock.sleep(
       LIMITS.leftoverGraceMs,
       AbortSignal.any([done.signal, this.#stopper.signal]),
@@ -161,7 +164,6 @@ export class Attempt {
   }
 
   async #finish(work: Work, recorder: Recorder, wallMs: number): Promise<void> {
-    const { store } = this.#context;
     if (this.#stopper.reason === "fenced") return await this.#giveUp(recorder);
     const last = await recorder.close();
     const { droppedLines, droppedBytes } = recorder.totals;
@@ -172,6 +174,8 @@ export class Attempt {
         outputBytesMax: this.#job.outputBytesMax,
       });
     }
+    const { droppedProgress } = this.#reports;
+    if (droppedProgress > 0) this.#reports.event("progress_dropped", { droppedProgress });
     await this.#reports.settled();
     const evidence = {
       exitCode: work.exit?.code ?? null,

@@ -33,7 +33,16 @@ export async function reap(context: ExecutorContext, silence?: Silence): Promise
   const reaped: Reaped[] = [];
   const workers = await context.store.workers.unsettled();
   silence?.look(workers);
-  for (const worker of workers) reaped.push(...await reapWorker(context, worker, silence));
+  const errors: unknown[] = [];
+  for (const worker of workers) {
+    try {
+      reaped.push(...await reapWorker(context, worker, silence));
+    } catch (error) {
+      // One worker whose remains cannot be settled now must not keep the others waiting.
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
   return reaped;
 }
 

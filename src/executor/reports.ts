@@ -41,6 +41,10 @@ export class Reports {
     return this.#said;
   }
 
+  get droppedProgress(): number {
+    return Math.max(0, this.#progressEvents - LIMITS.progressEventsMax);
+  }
+
   /** Reads the control channel to its end. */
   async read(control: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const item of readControl(control)) {
@@ -91,6 +95,7 @@ export class Reports {
   }
 
   async #progress(fraction: number, message?: string): Promise<void> {
+    // Each one is an event that stays; what is above the bound is counted and told at the end.
     if (++this.#progressEvents > LIMITS.progressEventsMax) return;
     await this.#write("progress", { fraction, ...(message === undefined ? {} : { message }) });
   }

@@ -1,3 +1,4 @@
+import { isGlassboxError } from "../core/errors.ts";
 import type { Random } from "../core/host.ts";
 import type { FailureCode, Job } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -41,7 +42,7 @@ export async function recordEnd(
 ): Promise<void> {
   const { host, store } = context;
   const { job, fence, keepFor } = ended;
-  if (!mayRetry(job, finish)) return await store.jobs.finish(fence, finish, last);
+  if (!mayRetry(job, finish)) return await finishForGood(context, fence, finish, last);
   const delayMs = backoffDelayMs(host.random, job.backoffMs, job.epoch);
   const retry = { failure: finish.failure!, evidence: finish.evidence, delayMs, reservedFor: keepFor };
   if (await store.jobs.retry(fence, retry, last)) return;
@@ -53,4 +54,20 @@ export async function recordEnd(
     evidence: finish.evidence,
   };
   await store.jobs.finish(fence, cancelled, { chunks: [], partials: {} });
+}
+
+/** A server may refuse a row that an embedded file would take; the job must end all the same, and say why. */
+async function finishForGood(
+  { store }: ExecutorContext,
+  fence: Fence,
+  finish: Finish,
+  last: Captured,
+): Promise<void> {
+  try {
+    await store.jobs.finish(fence, finish, last);
+  } catch (error) {
+    if (!isGlassboxError(error, "too_large") || finish.resultJson === null) throw error;
+    const failure = { code: "output_too_large", message: error.message } as const;
+    await store.jobs.finish(fence, { ...finish, state: "failed", resultJson: null, failure }, last);
+  }
 }

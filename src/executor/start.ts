@@ -3,6 +3,7 @@ import { type GlassboxError, isGlassboxError, messageOf } from "../core/errors.t
 import type { Child, ChildExit } from "../core/host.ts";
 import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { baseName, resolvePath } from "../core/paths.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Command, FunctionTask, ProgramTask, Task, TaskContext } from "../core/task.ts";
 import { attemptEnvironment, dispatchRequest, programRequest } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
@@ -127,7 +128,12 @@ function inlineContext(context: ExecutorContext, request: StartRequest): TaskCon
 /** A result is believed only after the task's own schema has accepted it. */
 function checkResult(task: Task, result: unknown): Ending {
   try {
-    return { result: parseWith(task.output, result, "result", `this result of task ${task.name}`) };
+    const checked = parseWith(task.output, result, "result", `this result of task ${task.name}`);
+    const bytes = new TextEncoder().encode(JSON.stringify(checked)).length;
+    if (bytes <= LIMITS.resultBytesMax) return { result: checked };
+    const message =
+      `The result has ${bytes} bytes as JSON, and may have ${LIMITS.resultBytesMax}: leave an artifact instead`;
+    return { failure: { code: "output_too_large", message } };
   } catch (error) {
     if (!isGlassboxError(error)) throw error;
     return { failure: { code: "bad_output", message: error.message, fields: error.fields } };

@@ -48,6 +48,7 @@ export class Worker {
   #running = new Map<string, { attempt: Attempt; done: Promise<GlassboxError | null> }>();
   #draining = new AbortController();
   #lease: Lease | null = null;
+  #unattended: ReadonlySet<string> = new Set();
   #lostBy: GlassboxError | null = null;
 
   private constructor(context: ExecutorContext, options: WorkerOptions, id: string, lock: FileLock) {
@@ -189,6 +190,8 @@ export class Worker {
   async close(): Promise<void> {
     this.#lease?.end();
     try {
+      // Twice, as the first look only notes what it finds. Nothing is being claimed any more.
+      await this.#settleUnattended();
       await this.#settleUnattended();
       await this.#context.store.workers.markStopped(this.id);
     } catch (error) {
@@ -252,9 +255,11 @@ export class Worker {
 
   /** Jobs of ours whose end could not be recorded when it came, as the disk was full or the database away. */
   async #settleUnattended(): Promise<void> {
-    const { running } = await this.#context.store.jobs.heldBy(this.id);
-    // A job that was claimed a moment ago is in our list after this turn.
-    await this.#context.host.clock.turn();
+    const held = await this.#context.store.jobs.heldBy(this.id);
+    // The answer to a claim may still be on its way to us, so only what two looks show was really left behind.
+    const before = this.#unattended;
+    this.#unattended = new Set(held.running.map(({ id }) => id));
+    const running = held.running.filter(({ id }) => before.has(id));
     const self = { id: this.id, launch: this.#options.launch, pid: this.#context.host.processes.self.pid };
     for (const job of running) {
       if (!this.#running.has(job.id)) await settleJob(this.#context, self, job);

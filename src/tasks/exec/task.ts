@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isArtifactName } from "../../core/artifact_name.ts";
 import { fromBase64 } from "../../core/bytes.ts";
+import { MEDIA_TYPE } from "../../core/control.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { defineTask } from "../../core/task.ts";
 
@@ -33,7 +34,8 @@ export const exec = defineTask({
       .array(z.strictObject({
         path: text.min(1).max(4096).describe("Relative to the working directory, or absolute"),
         name: artifactName.optional().describe("The artifact's name; the file's own by default"),
-        mediaType: z.string().max(200).optional().describe("Guessed from the name by default"),
+        mediaType: z.string().regex(MEDIA_TYPE, "must be visible ASCII, at most 200 characters").optional()
+          .describe("Guessed from the name by default"),
         required: z.boolean().default(true).describe("Whether the job fails when the file is not there"),
       }))
       .max(LIMITS.artifactsMax)
