@@ -1,7 +1,7 @@
 import type { Child, ChildUsage, Clock } from "../core/host.ts";
 
 const FIRST_MS = 5;
-const LAST_MS = 1_000;
+const LAST_MS = 100;
 
 /**
  * Asks the kernel about a child again and again until `ended` aborts. Memory is the kernel's own high-water mark,

@@ -32,16 +32,18 @@ export async function readIdentity(connection: Connection): Promise<DatabaseIden
 }
 
 /**
- * Brings the database to this build's schema and returns its identity. Each migration and the version it leads
- * to are one transaction, so a crash leaves the database at one version or the other. Call it under the write lock.
+ * Brings the database to this build's schema and returns its identity. All that is missing, and the version
+ * it leads to, is one transaction: a crash leaves the database as it was or as it is to be, and of two starters on a
+ * server, who share no lock, one does all of it. Call it under the write lock.
  */
 export async function migrate(connection: Connection, host: Host): Promise<DatabaseIdentity> {
   // Another starter may have migrated while this one waited for the lock.
   let identity = await readIdentity(connection);
   refuseNewer(connection, identity);
-  for (const migration of MIGRATIONS.slice(identity?.schema ?? 0)) {
-    const record = identity === null ? createMeta(host, migration.version) : [raiseSchema(migration.version)];
-    const statements = migration.statements.map((sql) => statement(sql));
+  const pending = MIGRATIONS.slice(identity?.schema ?? 0);
+  if (pending.length > 0) {
+    const record = identity === null ? createMeta(host, SCHEMA_VERSION) : [raiseSchema(SCHEMA_VERSION)];
+    const statements = pending.flatMap((migration) => migration.statements).map((sql) => statement(sql));
     await connection.transact([...record, ...statements]);
     identity = await readIdentity(connection);
   }

@@ -1,6 +1,7 @@
 /** What files can be: links, copies, foreign, broken or on a full disk. */
 import { createClient } from "@libsql/client";
 import assert from "node:assert/strict";
+import { SCHEMA_VERSION } from "../../src/store/schema.ts";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import { Store } from "../../src/store/store.ts";
 import { startStoreChild } from "../support/children.ts";
@@ -90,7 +91,7 @@ Deno.test("Store.open() takes an empty file as a new database", async () => {
   const path = `${db.directory}/empty.db`;
   await Deno.writeFile(path, new Uint8Array(0));
   const store = await Store.open(fileOptions(path), storeHost());
-  assert.equal(store.schema, 1);
+  assert.equal(store.schema, SCHEMA_VERSION);
   await store.close();
 });
 

@@ -1,5 +1,6 @@
 /** Opening a database: made once, known by its id, refused when it is not ours; on a file and on a server alike. */
 import assert from "node:assert/strict";
+import { SCHEMA_VERSION } from "../../src/store/schema.ts";
 import { newJob } from "../support/store_fixture.ts";
 import { onEach, refusedAs } from "../support/store_suite.ts";
 
@@ -8,7 +9,7 @@ onEach(
   async (db) => {
     const first = await db.open();
     assert.match(first.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4/);
-    assert.equal(first.schema, 1);
+    assert.equal(first.schema, SCHEMA_VERSION);
     assert.equal(first.isEmbedded, db.backend === "file");
     await first.close();
     const second = await db.open();
@@ -30,7 +31,7 @@ onEach(
   async (db) => {
     const stores = await Promise.all(Array.from({ length: 16 }, () => db.open()));
     assert.equal(new Set(stores.map(({ id }) => id)).size, 1);
-    assert.deepEqual(new Set(stores.map(({ schema }) => schema)), new Set([1]));
+    assert.deepEqual(new Set(stores.map(({ schema }) => schema)), new Set([SCHEMA_VERSION]));
     const meta = await db.raw().execute("SELECT count(*) AS rows FROM meta");
     assert.equal(Number(meta.rows[0]?.rows), 3);
     await stores[0]!.jobs.submit(newJob());
@@ -41,10 +42,10 @@ onEach(
 onEach("Store.open() refuses a newer schema with storage_newer_schema and leaves it as it is", async (db) => {
   await (await db.open()).close();
   const raw = db.raw();
-  await raw.execute("UPDATE meta SET value = '2' WHERE name = 'schema'");
+  await raw.execute(`UPDATE meta SET value = '${SCHEMA_VERSION + 1}' WHERE name = 'schema'`);
   await assert.rejects(db.open(), refusedAs("storage_newer_schema"));
   const rows = (await raw.execute("SELECT value FROM meta WHERE name = 'schema'")).rows;
-  assert.equal(rows[0]?.value, "2");
+  assert.equal(rows[0]?.value, String(SCHEMA_VERSION + 1));
 });
 
 for (const columns of ["a, b", "name, value", "name TEXT, other TEXT"]) {

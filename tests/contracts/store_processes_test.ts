@@ -1,5 +1,6 @@
 /** An embedded file under other processes: glassboxes that share it, and foreign programs that hold it. */
 import assert from "node:assert/strict";
+import { SCHEMA_VERSION } from "../../src/store/schema.ts";
 import type { Clock } from "../../src/core/host.ts";
 import { Connection, statement } from "../../src/store/connection.ts";
 import { startStoreChild } from "../support/children.ts";
@@ -15,7 +16,7 @@ Deno.test("four processes that open a new file four times each at once agree on 
   const answers = await Promise.all(children.map((child) => child.hear<{ id: string; schema: number }[]>()));
   assert.equal(answers.flat().length, 16);
   assert.equal(new Set(answers.flat().map(({ id }) => id)).size, 1);
-  assert.ok(answers.flat().every(({ schema }) => schema === 1));
+  assert.ok(answers.flat().every(({ schema }) => schema === SCHEMA_VERSION));
 });
 
 Deno.test("four processes that claim 1,000 jobs get each job exactly once", async () => {

@@ -185,7 +185,8 @@ for (const program of programs()) {
       `
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
-db.execute("insert into workers select 'gone', 'run', 1, '1', 'another boot', '0.1.0', 0, null")
+db.execute("insert into workers (id, launch, pid, start_ticks, boot_id, version, started_at_ms) "
+           "values ('gone', 'run', 1, '1', 'another boot', '0.1.0', 0)")
 db.execute("update jobs set reserved_for = 'gone'")
 db.commit()`,
       [sandbox.database],
