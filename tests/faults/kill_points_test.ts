@@ -8,9 +8,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Job } from "../../src/core/job.ts";
+import { createHost } from "../../src/platform/host.ts";
 import { seededRandom } from "../../src/platform/memory_clock.ts";
+import { Store } from "../../src/store/store.ts";
 import { checkHistory, type Told } from "../../src/verify/history.ts";
 import { newSandbox, programs, type Running, type Sandbox, type Server } from "../support/glassbox.ts";
+import { fileOptions } from "../support/store_fixture.ts";
 import { eventually } from "../support/processes.ts";
 
 const SEED = Number(Deno.env.get("GLASSBOX_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
@@ -60,9 +63,26 @@ function chance(seed: number): () => number {
   };
 }
 
+/** Every job there is; the command line shows a thousand at most. */
+async function allJobs(sandbox: Sandbox): Promise<Job[]> {
+  await sandbox.run(["jobs", "list"]);
+  const store = await Store.open(fileOptions(sandbox.database), createHost());
+  try {
+    const jobs: Job[] = [];
+    for (;;) {
+      const before = jobs.at(-1)?.id;
+      const page = await store.jobs.list({ limit: 1000, ...(before === undefined ? {} : { before }) });
+      jobs.push(...page);
+      if (page.length < 1000) return jobs;
+    }
+  } finally {
+    await store.close();
+  }
+}
+
 /** Settles the past by one more start, then holds everything that was told against the database. */
 async function judge(sandbox: Sandbox, told: readonly Told[]): Promise<void> {
-  const list = await sandbox.json<Job[]>(["jobs", "list", "--limit", "1000"]);
+  const list = await allJobs(sandbox);
   const jobs = new Map(list.map((job) => [job.id, job]));
   const effects = effectsOf(sandbox);
   const history = [...told, ...effects.map(({ job, epoch }) => ({ kind: "effect", job, epoch }) as const)];
