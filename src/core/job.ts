@@ -77,6 +77,12 @@ export interface Job {
   readonly cancel: { readonly atMs: number; readonly actor: string; readonly reason: string } | null;
 }
 
+/** A job in a list: without its input and result, which may be large. */
+export interface JobSummary extends Omit<Job, "input" | "result"> {
+  /** The input as JSON text; cut, and ending in `…`, where it is long. */
+  readonly inputPreview: string;
+}
+
 /** How one try at a job ended, as far as anyone saw it. */
 export interface Attempt {
   readonly job: string;

@@ -45,6 +45,7 @@ export const LIMITS = {
   /** After the program has exited, what it left behind may hold its output this long. */
   leftoverGraceMs: 5_000,
   lastLinesKept: 10,
+  inputPreviewCharactersMax: 300,
   listLimitDefault: 50,
   listLimitMax: 1_000,
   urlBytesMax: 8 * KIB,

@@ -7,6 +7,7 @@ import {
   type Job,
   JOB_STATES,
   type JobEvent,
+  type JobSummary as StoredSummary,
   type LogLine,
   type PartialLine,
   type Worker,
@@ -43,6 +44,10 @@ const jobFields = {
   timeoutMs: z.int().nullable(),
   graceMs: z.int(),
   outputBytesMax: z.int(),
+  maxAttempts: z.int().describe("Attempts there may be in all"),
+  backoffMs: z.int().describe("The pause before the second attempt; it doubles with each further one"),
+  concurrencyKey: z.string().nullable().describe("Jobs with equal keys run one after the other"),
+  notBeforeMs: z.number().describe("Not started before this time; 0 for at once"),
   failure: FailureDocument.nullable(),
   retryOf: z.string().nullable().describe("The job that this one repeats"),
   createdAtMs: z.number(),
@@ -151,14 +156,8 @@ export function toJobDocument(job: Job): z.infer<typeof JobDocument> {
   return { ...job, failure: toFailure(job.failure) };
 }
 
-const PREVIEW_CHARACTERS_MAX = 300;
-
-export function toJobSummary({ input, result: _, ...job }: Job): JobSummary {
-  const text = JSON.stringify(input);
-  const inputPreview = text.length <= PREVIEW_CHARACTERS_MAX
-    ? text
-    : `${text.slice(0, PREVIEW_CHARACTERS_MAX - 1).toWellFormed()}…`;
-  return { ...job, failure: toFailure(job.failure), inputPreview };
+export function toJobSummary(job: StoredSummary): JobSummary {
+  return { ...job, failure: toFailure(job.failure) };
 }
 
 function toFailure(failure: Job["failure"]): z.infer<typeof FailureDocument> | null {

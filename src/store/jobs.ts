@@ -1,8 +1,9 @@
 import { GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
-import type { Attempt, Job, JobEvent, JobFailure, JobState, StreamName } from "../core/job.ts";
+import type { Attempt, Job, JobEvent, JobFailure, JobState, JobSummary, StreamName } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
-import { toAttempt, toEvent, toJob } from "./rows.ts";
+import { toAttempt, toEvent, toJob, toJobSummary } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
 import {
   abandonStatements,
@@ -45,6 +46,14 @@ export interface Captured {
   /** Unfinished text to show; null where a stream has none any more; absent where nothing changed. */
   readonly partials: Partial<Record<StreamName, Uint8Array | null>>;
 }
+
+/** All but input and result: a list of jobs must not hold gigabytes. */
+const SUMMARY_COLUMNS = `id, task, substr(input, 1, ${
+  LIMITS.inputPreviewCharactersMax + 1
+}) AS input_preview, key, queue,
+  priority, state, epoch, owner, timeout_ms, grace_ms, output_bytes_max, max_attempts, backoff_ms, concurrency_key,
+  not_before_ms, failure, retry_of, created_at_ms, started_at_ms, finished_at_ms, cancel_at_ms, cancel_actor,
+  cancel_reason`;
 
 /** Jobs, their attempts and their events. Every change of state goes through here. */
 export class Jobs {
@@ -190,9 +199,9 @@ export class Jobs {
   }
 
   /** Newest first. */
-  async list(filter: ListFilter): Promise<Job[]> {
+  async list(filter: ListFilter): Promise<JobSummary[]> {
     const rows = await this.#core.read(statement(
-      `SELECT * FROM jobs
+      `SELECT ${SUMMARY_COLUMNS} FROM jobs
        WHERE (?1 IS NULL OR state IN (SELECT value FROM json_each(?1))) AND (?2 IS NULL OR task = ?2)
          AND (?3 IS NULL OR id < ?3)
        ORDER BY id DESC LIMIT ?4`,
@@ -201,7 +210,7 @@ export class Jobs {
       filter.before ?? null,
       filter.limit,
     ));
-    return rows.map(toJob);
+    return rows.map(toJobSummary);
   }
 
   async count(): Promise<Record<JobState, number>> {

@@ -6,17 +6,36 @@ import type {
   JobEvent,
   JobFailure,
   JobState,
+  JobSummary,
   Worker,
 } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Row } from "./connection.ts";
 
 /** Rows as libSQL gives them become the words of core here, and nowhere else. */
 
 export function toJob(row: Row): Job {
   return {
+    ...commonFields(row),
+    input: JSON.parse(text(row.input)),
+    result: row.result === null ? null : JSON.parse(text(row.result)),
+  };
+}
+
+/** From a row with `input_preview`, one character longer than the bound where the input is longer than that. */
+export function toJobSummary(row: Row): JobSummary {
+  const preview = text(row.input_preview);
+  const isCut = preview.length > LIMITS.inputPreviewCharactersMax;
+  const inputPreview = isCut
+    ? `${preview.slice(0, LIMITS.inputPreviewCharactersMax - 1).toWellFormed()}…`
+    : preview;
+  return { ...commonFields(row), inputPreview };
+}
+
+function commonFields(row: Row): Omit<Job, "input" | "result"> {
+  return {
     id: text(row.id),
     task: text(row.task),
-    input: JSON.parse(text(row.input)),
     key: textOrNull(row.key),
     queue: text(row.queue),
     priority: Number(row.priority),
@@ -30,7 +49,6 @@ export function toJob(row: Row): Job {
     backoffMs: Number(row.backoff_ms),
     concurrencyKey: textOrNull(row.concurrency_key),
     notBeforeMs: Number(row.not_before_ms),
-    result: row.result === null ? null : JSON.parse(text(row.result)),
     failure: row.failure === null ? null : JSON.parse(text(row.failure)) as JobFailure,
     retryOf: textOrNull(row.retry_of),
     createdAtMs: Number(row.created_at_ms),

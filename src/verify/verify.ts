@@ -27,7 +27,7 @@ export async function verifyDatabase(
   let count = 0;
   for (;;) {
     const jobs = await store.jobs.list({ limit: PAGE_JOBS, ...(before === undefined ? {} : { before }) });
-    for (const job of jobs) violations.push(...await verifyJob(store, job, around));
+    for (const { id } of jobs) violations.push(...await verifyJob(store, id, around));
     count += jobs.length;
     await onProgress(count);
     if (jobs.length < PAGE_JOBS) return { jobs: count, violations };
@@ -36,14 +36,16 @@ export async function verifyDatabase(
 }
 
 /** Checks one job. A job is read in several steps, so a verdict counts only if nothing moved meanwhile. */
-export async function verifyJob(store: Store, job: Job, around: Surroundings): Promise<Violation[]> {
-  for (let now = job;;) {
-    const { record, violations } = await readRecord(store, now);
+export async function verifyJob(store: Store, jobId: string, around: Surroundings): Promise<Violation[]> {
+  for (let job = await store.jobs.find(jobId); job !== null;) {
+    const { record, violations } = await readRecord(store, job);
     const found = [...violations, ...checkJob(record, around)];
-    const then = await store.jobs.find(job.id);
-    if (found.length === 0 || then === null || isSame(now, then)) return then === null ? [] : found;
-    now = then;
+    if (found.length === 0) return [];
+    const then = await store.jobs.find(jobId);
+    if (then !== null && isSame(job, then)) return found;
+    job = then;
   }
+  return [];
 }
 
 function isSame(a: Job, b: Job): boolean {

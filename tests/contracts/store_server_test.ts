@@ -7,6 +7,7 @@ import { startCuttingProxy } from "../support/cutting_proxy.ts";
 import { startSqld } from "../support/sqld.ts";
 import {
   chunkOf,
+  claimAny,
   COMPLETED,
   newJob,
   NO_OUTPUT,
@@ -35,9 +36,23 @@ Deno.test("an answer larger than the server gives is refused as too_large, and t
   await using db = await testDatabase("server");
   const store = await db.open();
   const inputJson = JSON.stringify("x".repeat(3_000_000));
-  for (let count = 0; count < 4; count++) await store.jobs.submit(newJob({ inputJson }));
-  await assert.rejects(store.jobs.list({ limit: 10 }), refusedAs("too_large"));
-  assert.equal((await store.jobs.list({ limit: 2 })).length, 2);
+  for (let count = 0; count < 4; count++) await store.jobs.submit(newJob({ inputJson, reservedFor: "cli" }));
+  for (const { id } of await store.jobs.list({ limit: 10 })) {
+    await store.jobs.claim("cli", claimAny({ jobId: id }));
+  }
+  await assert.rejects(store.jobs.heldBy("cli"), refusedAs("too_large"));
+  assert.equal((await store.jobs.list({ limit: 10 })).length, 4);
+});
+
+Deno.test("list() gives no more of an input than its beginning", async () => {
+  await using db = await testDatabase("file");
+  const store = await db.open();
+  for (const text of ["short", "x".repeat(300_000)]) {
+    await store.jobs.submit(newJob({ inputJson: JSON.stringify(text) }));
+  }
+  const [long, short] = await store.jobs.list({ limit: 10 });
+  assert.equal(short?.inputPreview, '"short"');
+  assert.equal(long?.inputPreview, `"${"x".repeat(298)}…`);
 });
 
 Deno.test("follow() reads a job whose lines and events are all as large as they may be", async () => {

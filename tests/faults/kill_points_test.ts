@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Job } from "../../src/core/job.ts";
+import type { Job, JobSummary } from "../../src/core/job.ts";
 import { createHost } from "../../src/platform/host.ts";
 import { seededRandom } from "../../src/platform/memory_clock.ts";
 import { Store } from "../../src/store/store.ts";
@@ -64,11 +64,11 @@ function chance(seed: number): () => number {
 }
 
 /** Every job there is; the command line shows a thousand at most. */
-async function allJobs(sandbox: Sandbox): Promise<Job[]> {
+async function allJobs(sandbox: Sandbox): Promise<JobSummary[]> {
   await sandbox.run(["jobs", "list"]);
   const store = await Store.open(fileOptions(sandbox.database), createHost());
   try {
-    const jobs: Job[] = [];
+    const jobs: JobSummary[] = [];
     for (;;) {
       const before = jobs.at(-1)?.id;
       const page = await store.jobs.list({ limit: 1000, ...(before === undefined ? {} : { before }) });

@@ -2,7 +2,7 @@ import { formatDuration, parseDuration } from "../../config/duration.ts";
 import { concatBytes } from "../../core/bytes.ts";
 import { displayCut, displayText } from "../../core/display.ts";
 import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
-import { type Job, JOB_STATES, type JobState, type LogLine, type StreamName } from "../../core/job.ts";
+import { JOB_STATES, type JobState, type JobSummary, type LogLine, type StreamName } from "../../core/job.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { idMaker, prepareJob, requestOf } from "../../executor/submit.ts";
 import { follow } from "../../logs/follow.ts";
@@ -44,7 +44,7 @@ export function jobsList(
   });
 }
 
-async function writeTable(session: Session, jobs: readonly Job[]): Promise<void> {
+async function writeTable(session: Session, jobs: readonly JobSummary[]): Promise<void> {
   const { host, settings, talk } = session;
   if (jobs.length === 0) return await talk.say("no jobs yet: try `glassbox run -- echo hello`");
   const style = createStyle(wantsColor(settings.color, host.terminal.stdout));
@@ -226,15 +226,26 @@ function demandLimit(text: string): number {
   );
 }
 
-function whatText(job: Job): string {
-  const input = job.input as { program?: unknown; args?: unknown } | null;
-  const words = job.task === "exec"
-    ? [input?.program, ...(Array.isArray(input?.args) ? input.args : [])]
-    : [job.task];
-  return displayCut(words.map((word) => shellWord(String(word))).join(" "), 60);
+function whatText({ task, inputPreview }: JobSummary): string {
+  return displayCut(task === "exec" ? commandText(inputPreview) : task, 60);
 }
 
-function tookText(job: Job): string {
+/** The command line of a program's job, as far as the preview of its input reaches. */
+function commandText(preview: string): string {
+  // A preview that was cut is mended so far that what there is of it can be read.
+  const mended = `${preview.slice(0, -1).replace(/\\(u[0-9a-f]{0,3})?$/, "")}…"]}`;
+  for (const text of [preview, mended]) {
+    try {
+      const { program, args } = JSON.parse(text) as { program?: unknown; args?: unknown };
+      return [program, ...(Array.isArray(args) ? args : [])].map((word) => shellWord(String(word))).join(" ");
+    } catch {
+      // The next text may be sound.
+    }
+  }
+  return preview;
+}
+
+function tookText(job: JobSummary): string {
   if (job.startedAtMs === null || job.finishedAtMs === null) return "";
   return formatDuration(job.finishedAtMs - job.startedAtMs);
 }
