@@ -159,7 +159,7 @@ export class Attempt {
 
   async #killMarked(): Promise<void> {
     const { store, host } = this.#context;
-    const marker = attemptMarker(store.id, this.#job.id, this.#job.epoch);
+    const marker = attemptMarker(store, this.#job.id, this.#job.epoch);
     await host.processes.killMarked(`${marker.name}=${marker.value}`);
   }
 

@@ -1,3 +1,5 @@
+import { sha256 } from "@noble/hashes/sha2.js";
+import { toHex } from "../core/bytes.ts";
 import { CONTROL_FD } from "../core/control.ts";
 import type { Host, SpawnRequest } from "../core/host.ts";
 import type { Job } from "../core/job.ts";
@@ -13,13 +15,20 @@ const WITHHELD = ["BUN_BE_BUN", "GLASSBOX_DB_TOKEN"];
 /** What a shell says about the process it started, which is us: of an attempt it would be untrue. */
 const ABOUT_US = ["_", "OLDPWD"];
 
+/** Which database an attempt belongs to: a copy has the same id, but lies elsewhere, and owns none of its processes. */
+export interface MarkedDatabase {
+  readonly id: string;
+  readonly runDirectory: string;
+}
+
 /** NAME=value in the environment of everything an attempt starts: finds what is left of it after a crash. */
 export function attemptMarker(
-  databaseId: string,
+  { id, runDirectory }: MarkedDatabase,
   jobId: string,
   epoch: number,
 ): { name: string; value: string } {
-  return { name: "GLASSBOX_ATTEMPT", value: `${databaseId.slice(0, 8)}.${jobId}.${epoch}` };
+  const place = toHex(sha256(new TextEncoder().encode(`${id} ${runDirectory}`)).subarray(0, 6));
+  return { name: "GLASSBOX_ATTEMPT", value: `${place}.${jobId}.${epoch}` };
 }
 
 /** Where an attempt works and what its request adds to its environment. */
@@ -32,11 +41,11 @@ export interface Place {
 /** The environment of an attempt: that of this process, what the request adds, and who the attempt is. */
 export function attemptEnvironment(
   host: Host,
-  databaseId: string,
+  database: MarkedDatabase,
   job: Job,
   { scratch, cwd, env }: Place,
 ): Record<string, string> {
-  const marker = attemptMarker(databaseId, job.id, job.epoch);
+  const marker = attemptMarker(database, job.id, job.epoch);
   const inherited = { ...host.processes.environment };
   for (const name of ABOUT_US) delete inherited[name];
   const environment: Record<string, string> = {

@@ -105,7 +105,7 @@ async function settle(context: ExecutorContext, worker: Holder): Promise<Reaped[
 
 /** Ends a job that nobody attends any more: kills what is left of it, and records its outcome if that is known. */
 export async function settleJob(context: ExecutorContext, worker: Holder, job: Job): Promise<Reaped["as"]> {
-  const marker = attemptMarker(context.store.id, job.id, job.epoch);
+  const marker = attemptMarker(context.store, job.id, job.epoch);
   await context.host.processes.killMarked(`${marker.name}=${marker.value}`);
   return await recordTruth(context, worker, job);
 }

@@ -46,7 +46,7 @@ async function startProgram(
   const { host, store } = context;
   const command = task.command(request.input);
   const cwd = command.cwd ?? request.scratch;
-  const env = attemptEnvironment(host, store.id, request.job, {
+  const env = attemptEnvironment(host, store, request.job, {
     scratch: request.scratch,
     cwd,
     env: command.env,
@@ -77,7 +77,7 @@ async function startDispatch(
 ): Promise<Started> {
   const { host, store } = context;
   const { job, scratch, reports } = request;
-  const env = attemptEnvironment(host, store.id, job, { scratch, cwd: scratch, env: {} });
+  const env = attemptEnvironment(host, store, job, { scratch, cwd: scratch, env: {} });
   const order = JSON.stringify({
     task: task.name,
     input: job.input,

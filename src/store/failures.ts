@@ -87,7 +87,7 @@ export function fileError(error: unknown, path: string): GlassboxError {
     ? "its file system is read-only"
     : code === "EACCES" || code === "EPERM"
     ? "permission is denied"
-    : code === "ENOTDIR"
+    : code === "ENOTDIR" || code === "EEXIST"
     ? "a part of its path is not a directory"
     : code === "EISDIR"
     ? "it is a directory"

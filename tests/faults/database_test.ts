@@ -242,7 +242,7 @@ for (const program of programs()) {
 
   Deno.test(`a copy of a database (${program.name}) tells its own truth and leaves the jobs of the original alone`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     const running = sandbox.start([
       "run",
       "--",

@@ -38,8 +38,8 @@ for (const program of programs()) {
 
   Deno.test(`a FIFO ${name} is read as input, and one that nobody writes to ends with 66 instead of waiting`, async () => {
     await using sandbox = await newSandbox(program);
-    await using written = await makeGate(sandbox.cwd, "written");
-    await using silent = await makeGate(sandbox.cwd, "silent");
+    const written = await makeGate(sandbox.cwd, "written");
+    const silent = await makeGate(sandbox.cwd, "silent");
     const reading = sandbox.start(["run", "--stdin", "written", "--", "cat"]);
     const waiting = sandbox.start(["run", "selftest", "--input", silent.path]);
     await written.open();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { attemptMarker } from "../../src/executor/command.ts";
 import { newSandbox, programs, type Running, type Sandbox, type Server } from "../support/glassbox.ts";
 import { complaints, linesOf, listJobs, showJob } from "../support/jobs.ts";
 import {
@@ -26,8 +27,9 @@ read x < "$0"`;
 /** The processes of a job, by the mark that all of them carry. */
 async function familyOf(sandbox: Sandbox, job: { id: string; epoch: number }): Promise<number[]> {
   const [launch] = (await sandbox.run(["--log-format", "json", "jobs", "list"])).err.split("\n");
-  const mark = `${JSON.parse(launch!).databaseId.slice(0, 8)}.${job.id}.${job.epoch}`;
-  return pidsWith(`GLASSBOX_ATTEMPT=${mark}`);
+  const database = { id: JSON.parse(launch!).databaseId, runDirectory: runDirectory(sandbox) };
+  const { name, value } = attemptMarker(database, job.id, job.epoch);
+  return pidsWith(`${name}=${value}`);
 }
 
 async function makeFamilyGate(sandbox: Sandbox): Promise<string> {
@@ -98,7 +100,7 @@ for (const program of programs()) {
 
   Deno.test(`kill -9 of run ${name}: text without a newline that was seen becomes a line`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     const script = 'echo whole; printf "name? "; read x < "$0"';
     const running = sandbox.start(["run", "--", "sh", "-c", script, gate.path]);
     await running.said(/name\? /, "stdout");
@@ -112,7 +114,7 @@ for (const program of programs()) {
 
   Deno.test(`kill -9 of run ${name} after its program ended: the next start records how it ended`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     const script = 'echo out; echo err >&2; printf unfinished; read x < "$0"; exit 7';
     const running = sandbox.start(["run", "--", "sh", "-c", script, gate.path]);
     await Promise.all([running.said(/out\nunfinished/, "stdout"), running.said(/^err$/m)]);
@@ -218,7 +220,7 @@ db.commit()`,
 
   Deno.test(`kill -9 of worker ${name}: another worker that is already there records it, without a new start`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     const worker = await sandbox.worker();
     const id = (await sandbox.run(["run", "--detach", "--", "sh", "-c", 'echo up; read x < "$0"', gate.path]))
       .out
@@ -255,7 +257,7 @@ db.commit()`,
 
   Deno.test(`kill -9 of a job's own process ${name} is that job's failure, with the signal as evidence`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     const running = sandbox.start(["run", "--", "sh", "-c", 'echo "pid $$"; read x < "$0"', gate.path]);
     const [, pid] = await running.said(/^pid (\d+)\n/, "stdout");
     Deno.kill(Number(pid), "SIGKILL");

@@ -52,7 +52,7 @@ for (const program of programs()) {
 
   Deno.test(`run ${name} records how much memory and time a program that lived for a while took`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     const code = "x = b'x' * 50_000_000; print('ready'); open(__import__('sys').argv[1]).readline()";
     const running = sandbox.start(["run", "--", "python3", "-c", code, gate.path]);
     await running.said(/ready/, "stdout");

@@ -40,7 +40,7 @@ for (const program of programs()) {
 
     Deno.test(`the first SIGTERM lets the running job of ${service} ${name} end and leaves the queued one`, async () => {
       await using sandbox = await newSandbox(program);
-      await using gate = await makeGate(sandbox.directory);
+      const gate = await makeGate(sandbox.directory);
       const running = await start(sandbox);
       const first = await detach(sandbox, ["sh", "-c", WAITING, gate.path]);
       const second = await detach(sandbox, ["echo", "second"]);
@@ -82,7 +82,7 @@ for (const program of programs()) {
 
   Deno.test(`serve ${name} refuses new jobs while it drains, and says where it listened`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     const server = await sandbox.serve();
     const about = await (await fetch(`${server.url}/api/v1/about`)).json();
     const id = await detach(sandbox, ["sh", "-c", WAITING, gate.path]);
@@ -442,7 +442,7 @@ complete_words glassbox run '$(touch evil)' '>' out.txt self`;
 
   Deno.test(`a progress line ${name} is on a terminal, is gone at the end, and is not in a pipe`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     const script =
       `echo '{"type":"progress","fraction":0.5,"message":"half way"}' >&3; read x < "$0"; echo end`;
     const args = ["run", "--", "sh", "-c", script, gate.path];

@@ -103,7 +103,6 @@ for (const program of programs()) {
     Deno.test(`run (${program.name}) into a pipe shows what ${writer.name} wrote while it still runs`, async () => {
       await using sandbox = await newSandbox(program);
       const { gate, command } = await prepared(sandbox, writer);
-      await using _ = gate;
       await using running = throughShell(sandbox, '"$@" | cat', ["run", "--", ...command]);
       await running.said(exactly(writer.before), "stdout");
       assert.deepEqual((await listJobs(sandbox)).map((job) => job.state), ["running"]);
@@ -118,7 +117,6 @@ for (const program of programs()) {
     for (const writer of WRITERS) {
       await t.step(writer.name, async () => {
         const { gate, command } = await prepared(sandbox, writer);
-        await using _ = gate;
         const id = await submit(server.url, command);
         const seen = await watchUntil(server.url, id, writer.before, async () => {
           assert.equal(await stateOf(server.url, id), "running");

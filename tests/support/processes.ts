@@ -1,6 +1,6 @@
 /** What tests wait for and look at outside the program: processes, files, locks, gates. */
 import { constants, readdirSync, readFileSync } from "node:fs";
-import { access, open } from "node:fs/promises";
+import { access, type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 
 const LOOK_EVERY_MS = 5;
@@ -63,7 +63,7 @@ export function killAll(pids: readonly number[]): void {
 }
 
 /** A FIFO that a job reads one line from: it waits there until the test opens the gate. */
-export interface Gate extends AsyncDisposable {
+export interface Gate {
   readonly path: string;
   /** Lets one reader go on, as soon as there is one: it gets a line, and then the end of the file. */
   open(): Promise<void>;
@@ -73,24 +73,23 @@ export async function makeGate(directory: string, name = "gate"): Promise<Gate> 
   const path = join(directory, name);
   const { success } = await new Deno.Command("mkfifo", { args: [path] }).output();
   if (!success) throw new Error(`Cannot make a FIFO at ${path}`);
-  let pending = 0;
   return {
     path,
     async open() {
-      pending++;
-      const writer = await open(path, constants.O_WRONLY).finally(() => pending--);
+      const writer = await eventually(`somebody waits at ${path}`, () => writerFor(path));
       // Whoever was to read may be gone by now.
       await writer.write("go\n").catch(() => undefined);
       await writer.close();
     },
-    async [Symbol.asyncDispose]() {
-      // A writer that no reader ever met waits inside open(2): only a reader frees it.
-      if (pending === 0) return;
-      const reader = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-      await eventually("nobody waits at the gate", () => pending === 0);
-      await reader.close();
-    },
   };
+}
+
+/** Null while nobody has opened the FIFO to read; a writer that waited for that inside open(2) could wait for ever. */
+function writerFor(fifo: string): Promise<FileHandle | null> {
+  return open(fifo, constants.O_WRONLY | constants.O_NONBLOCK).catch((error) => {
+    if (error.code === "ENXIO") return null;
+    throw error;
+  });
 }
 
 /** Holds the write lock of a database, as another glassbox in the middle of a commit would. */
