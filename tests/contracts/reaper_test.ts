@@ -1,0 +1,27 @@
+/** Who counts as dead, where the lock file tells. */
+import assert from "node:assert/strict";
+import { reap } from "../../src/executor/reaper.ts";
+import { Silence } from "../../src/executor/silence.ts";
+import { Worker } from "../../src/executor/worker.ts";
+import { VirtualClock } from "../../src/platform/memory_clock.ts";
+import { builtInTasks } from "../../src/tasks/registry.ts";
+import { storeHost, testDatabase } from "../support/store_fixture.ts";
+
+Deno.test("a worker beside an embedded file lives as long as its lock is held, however long it is silent", async () => {
+  await using db = await testDatabase("file");
+  const host = storeHost();
+  const context = { host, store: await db.open(host), registry: builtInTasks };
+  const options = { launch: "worker", concurrency: 1, queues: ["default"], onError: assert.ifError } as const;
+  const worker = await Worker.create(context, options);
+  await worker.register();
+  const clock = new VirtualClock(0);
+  const silence = new Silence(clock);
+  for (let round = 0; round < 5; round++) {
+    assert.deepEqual(await reap(context, silence), []);
+    await clock.advance(60_000);
+  }
+  const [row] = await context.store.workers.unsettled();
+  assert.equal(row?.id, worker.id);
+  assert.equal(row.stoppedAtMs, null);
+  await worker.close();
+});
