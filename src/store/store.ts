@@ -8,6 +8,8 @@ import { copyJob } from "./export.ts";
 import { fileError } from "./failures.ts";
 import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
+import { Retention } from "./retention.ts";
+import { Schedules } from "./schedules.ts";
 import { type DatabaseIdentity, migrate, readIdentity, refuseNewer, SCHEMA_VERSION } from "./schema.ts";
 import type { StoreCore } from "./store_core.ts";
 import { Queues } from "./queues.ts";
@@ -28,6 +30,8 @@ export class Store {
   readonly artifacts: Artifacts;
   readonly workers: Workers;
   readonly queues: Queues;
+  readonly schedules: Schedules;
+  readonly retention: Retention;
   readonly changes: Changes;
   readonly id: string;
   readonly schema: number;
@@ -77,6 +81,8 @@ export class Store {
     this.artifacts = new Artifacts(core, host);
     this.workers = new Workers(core, host);
     this.queues = new Queues(core);
+    this.schedules = new Schedules(core, host);
+    this.retention = new Retention(core);
   }
 
   /** Opens, and where needed creates or migrates, the database. */
@@ -107,6 +113,16 @@ export class Store {
   /** Copies one job's whole history into `target`, an empty database. */
   async exportJob(jobId: string, target: Store): Promise<void> {
     await copyJob(this.#core, target.#core, jobId);
+  }
+
+  /** Copies an embedded database as it is now into an empty or new file, without free pages; others may write on. */
+  async copyInto(path: string): Promise<void> {
+    await this.#connection.read(statement("VACUUM INTO ?", path));
+  }
+
+  /** Makes the file alone the whole database, to be moved or copied; the next to open it changes that back. */
+  async seal(): Promise<void> {
+    await this.#writer.exclusively(() => this.#connection.disableWal());
   }
 
   async close(): Promise<void> {
