@@ -11,7 +11,7 @@ for (const program of programs()) {
 
   Deno.test(`backup ${name} copies a database in use, and the copy leaves running jobs alone`, async () => {
     await using sandbox = await newSandbox(program);
-    await using gate = await makeGate(sandbox.directory);
+    const gate = await makeGate(sandbox.directory);
     await sandbox.run(["run", "--", "echo", "done before"]);
     await using server = await sandbox.serve();
     const script = `echo begun; printf half; read _ < ${gate.path}; echo ended`;
