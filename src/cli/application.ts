@@ -61,8 +61,10 @@ async function showHelp(cli: Cli, why: string, exitCode: number): Promise<number
 async function runCommand(cli: Cli, argv: readonly string[]): Promise<number> {
   const { terminal } = cli.host;
   const words = splitWords(argv);
-  if (words.program !== null && cli.plan.mode !== "run") {
-    throw new GlassboxError("usage", "Cannot use `--` here: only `glassbox run` takes a program behind it");
+  const takesProgram = "command" in cli.plan && ["run", "schedules"].includes(cli.plan.command);
+  if (words.program !== null && !takesProgram) {
+    const who = "only `glassbox run` and `glassbox schedules add` take a program behind it";
+    throw new GlassboxError("usage", `Cannot use \`--\` here: ${who}`);
   }
   let exitCode: Promise<number> | null = null;
   let out = "";
