@@ -37,7 +37,7 @@ export async function measureLines(room: Room): Promise<Table> {
     name: "lines",
     about: `${count.toLocaleString("en")} short lines: lines a second, start included; peak memory`,
     columns: ["perSecond", "seconds", "peakMb"],
-    rows: await interleave(contestants, rounds),
+    rows: await interleave(contestants, rounds, 0),
     compare: { column: "perSecond", with: [PIPE_LIMIT, STORE_LIMIT] },
     rounds,
   };

@@ -4,6 +4,9 @@ import { createHost } from "../src/platform/host.ts";
 import { Store } from "../src/store/store.ts";
 import type { Sample } from "./table.ts";
 
+/** No helper takes nearly as long: one that does waits for what will never come. */
+const OUTPUT_MS_MAX = 120_000;
+
 const BENCH = fileURLToPath(new URL(".", import.meta.url));
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -82,7 +85,8 @@ export class Room implements AsyncDisposable {
 
   /** Runs a helper or another program to its end and gives what it printed. */
   async output(argv: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await command(argv, {}).output();
+    const signal = AbortSignal.timeout(OUTPUT_MS_MAX);
+    const { code, stdout, stderr } = await command(argv, {}, signal).output();
     if (code === 0) return new TextDecoder().decode(stdout);
     throw new Error(`${argv.join(" ")} ended with code ${code}: ${new TextDecoder().decode(stderr)}`);
   }
@@ -99,9 +103,14 @@ export class Room implements AsyncDisposable {
 }
 
 /** A process with all its streams piped; `env` is added to this one's environment. */
-export function command(argv: readonly string[], env: Record<string, string>): Deno.Command {
+export function command(
+  argv: readonly string[],
+  env: Record<string, string>,
+  signal?: AbortSignal,
+): Deno.Command {
   const [program, ...args] = argv as [string, ...string[]];
-  return new Deno.Command(program, { args, env, stdin: "null", stdout: "piped", stderr: "piped" });
+  const streams = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
+  return new Deno.Command(program, { args, env, ...streams, ...(signal === undefined ? {} : { signal }) });
 }
 
 /** Gives orders to spawn.py, one at a time. */

@@ -5,8 +5,8 @@ import { type Contestant, interleave, type Table } from "./table.ts";
 const COLUMNS = ["exitMs", "firstLineMs", "cpuMs", "peakMb"];
 
 export async function measureStart(room: Room): Promise<Table> {
-  const rounds = room.quick ? 5 : 21;
-  const rows = await interleave(await contestants(room), rounds);
+  const rounds = room.quick ? 5 : 15;
+  const rows = await interleave(await contestants(room), rounds, 1);
   return {
     name: "start",
     about: "a whole process: to its exit, to its first line on stderr; processor time; peak memory",

@@ -28,11 +28,14 @@ export interface Table {
 
 /**
  * Runs the contestants in turn, round after round, so that a machine that grows slower or faster meets all of them
- * alike. The first round warms caches and does not count, unless it is the only one.
+ * alike. `warmUps` is the number of rounds before those that count.
  */
-export async function interleave(contestants: readonly Contestant[], rounds: number): Promise<Row[]> {
+export async function interleave(
+  contestants: readonly Contestant[],
+  rounds: number,
+  warmUps: number,
+): Promise<Row[]> {
   const samples = contestants.map(() => [] as Sample[]);
-  const warmUps = rounds > 1 ? 1 : 0;
   for (let round = 0; round < rounds + warmUps; round++) {
     for (const [index, contestant] of contestants.entries()) {
       const sample = await contestant.run();

@@ -21,7 +21,7 @@ export async function measureWorker(room: Room): Promise<Table> {
     about:
       `${count} jobs \`true\`: jobs a second from the first claim to the last end; peak memory of the worker`,
     columns: ["perSecond", "peakMb"],
-    rows: await interleave(contestants, rounds),
+    rows: await interleave(contestants, rounds, 0),
     compare: { column: "perSecond", with: [bareName(1), bareName(4)] },
     rounds,
   };

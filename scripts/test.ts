@@ -116,7 +116,10 @@ async function runTests(options: Options): Promise<Count> {
     process.stdout.write(bytes);
     tail = (tail + new TextDecoder().decode(bytes)).slice(-10_000);
   }
-  return countOf(tail, (await child.status).code);
+  const { code, signal } = await child.status;
+  if (signal !== null) say(`The test runner was ended by ${signal}`);
+  else if (code !== 0) say(`The test runner ended with exit code ${code}`);
+  return countOf(tail, code);
 }
 
 /** What the suites read: which form of the program to drive, and whether the long tests are wanted. */
