@@ -33,8 +33,8 @@ export interface Files {
   info(path: string): Promise<FileInfo | null>;
   /** The whole file; rejects with `EFBIG` above `bytesMax`, and with `ETIMEDOUT` for a FIFO that nobody writes to. */
   read(path: string, bytesMax: number): Promise<Uint8Array>;
-  /** Yields pieces of at most `pieceBytes`. */
-  readPieces(path: string, pieceBytes: number): AsyncIterable<Uint8Array>;
+  /** Yields pieces of at most `pieceBytes`, from the byte `from` on when given. */
+  readPieces(path: string, pieceBytes: number, from?: number): AsyncIterable<Uint8Array>;
   /** Writes to a temporary name in the same directory and renames it, so that readers see all or nothing. */
   writeAtomic(path: string, bytes: Uint8Array, options?: { mode?: number; sync?: boolean }): Promise<void>;
   makeDirectory(path: string, mode?: number): Promise<void>;
@@ -78,6 +78,27 @@ export interface SpawnRequest {
   readonly stdin: Uint8Array | null;
   /** Opens file descriptor 3 of the child as a pipe to us. */
   readonly control: boolean;
+  /** Keeps the output in files before it is handed on, where that is possible; without it output may be lost. */
+  readonly keep?: KeepRequest;
+}
+
+/** Where a child's output is kept until it is safe elsewhere, also when this process dies. */
+export interface KeepRequest {
+  /** A file for the bytes of each stream, as written and in order. Neither may exist yet. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What is still in a pipe when this process dies is kept up to this bound. */
+  readonly bytesMax: number;
+  /** In the environment of the process that keeps what this one can no longer read. */
+  readonly marker: { readonly name: string; readonly value: string };
+}
+
+/** Output that is being kept. */
+export interface KeptOutput {
+  /** The first bytes of a stream are safe elsewhere: their place on disk may be given back. */
+  release(stream: "stdout" | "stderr", bytes: number): void;
+  /** What comes from now on need not be kept. */
+  stop(): void;
 }
 
 export interface ChildExit {
@@ -108,6 +129,8 @@ export interface Child {
   /** Gives up pipes that leftovers hold open, in both directions, so that reading ends without an error. */
   abandonPipes(): void;
   usage(): ChildUsage;
+  /** Null when the output is not kept. */
+  readonly kept: KeptOutput | null;
 }
 
 export interface ProcessIdentity {
@@ -130,6 +153,8 @@ export interface Processes {
   ): Promise<{ path: string } | { missing: "not-found" | "not-executable" }>;
   /** Kills every process of this machine whose environment has `marker` as one NAME=value, and says how many. */
   killMarked(marker: string): Promise<number>;
+  /** How many processes of this machine have `marker` as one NAME=value of their environment. */
+  countMarked(marker: string): Promise<number>;
   /** This process. */
   readonly self: ProcessIdentity;
   /** How to start this same program again: program and leading arguments. */

@@ -1,6 +1,6 @@
 import { GlassboxError, isGlassboxError, messageOf } from "../core/errors.ts";
-import type { Child, ChildExit } from "../core/host.ts";
-import type { Job, JobFailure } from "../core/job.ts";
+import type { Child, ChildExit, KeptOutput } from "../core/host.ts";
+import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Task } from "../core/task.ts";
 import { Recorder } from "../logs/recorder.ts";
@@ -28,6 +28,8 @@ export class Attempt {
   readonly #stopper: Stopper;
   readonly #directory: AttemptDirectory;
   readonly #reports: Reports;
+  /** The child's output as long as it is kept in files. */
+  #kept: KeptOutput | null = null;
 
   /** `keepFor` is the worker that alone may try the job again; null for any. */
   constructor(context: ExecutorContext, job: Job, worker: string, keepFor: string | null) {
@@ -69,6 +71,7 @@ export class Attempt {
       firstSeq: this.#job.epoch === 1 ? 1 : await store.lines.lastSeq(this.#job.id) + 1,
       outputBytesMax: this.#job.outputBytesMax,
       store: (captured) => store.jobs.recordOutput(this.#fence, captured),
+      onStored: (bytes) => this.#release(bytes),
       onFailure: (error) => this.#cannotRecord(error),
     });
     const watching = this.#watchForCancel();
@@ -104,6 +107,7 @@ export class Attempt {
       task,
       input: input.data,
       scratch: this.#directory.scratch,
+      kept: this.#directory.kept,
       reports: this.#reports,
       signal: this.#stopper.signal,
       log: (stream, bytes) => work.recorder.push(stream, bytes),
@@ -116,14 +120,15 @@ export class Attempt {
   /** Attends a child from its start until it and its pipes have ended. */
   async #attend(started: Extract<Started, { child: Child }>, task: Task, work: Work): Promise<Ending> {
     const { child, program } = started;
+    this.#kept = child.kept;
     this.#stopper.attach((signal) => child.signalGroup(signal));
     const { pid, startTicks } = child.identity;
     this.#reports.record(this.#context.store.jobs.recordStarted(this.#fence, { pid, startTicks, program }));
     const sampler = new UsageSampler(child, this.#context.host.clock);
     void sampler.run(this.#stopper.ended);
     const pipes = Promise.all([
-      pump(child.stdout, (bytes) => work.recorder.push("stdout", bytes)),
-      pump(child.stderr, (bytes) => work.recorder.push("stderr", bytes)),
+      pump(child.stdout, (bytes) => this.#record(work, "stdout", bytes)),
+      pump(child.stderr, (bytes) => this.#record(work, "stderr", bytes)),
       child.control === null ? undefined : this.#reports.read(child.control),
     ]);
     // Awaited only when the child has ended; until then a failing pipe must not count as unhandled.
@@ -134,6 +139,19 @@ export class Attempt {
     await this.#reports.settled();
     if (this.#stopper.reason !== null) return { failure: { code: "internal", message: "stopped" } };
     return await started.end(work.exit, task);
+  }
+
+  async #record(work: Work, stream: StreamName, bytes: Uint8Array): Promise<void> {
+    await work.recorder.push(stream, bytes);
+    if (!work.recorder.isFull) return;
+    this.#kept?.stop();
+    this.#kept = null;
+  }
+
+  /** What is stored need not be kept in files as well. */
+  #release(bytes: Readonly<Record<StreamName, number>>): void {
+    this.#kept?.release("stdout", bytes.stdout);
+    this.#kept?.release("stderr", bytes.stderr);
   }
 
   /** What a program leaves running may finish writing for a while; then it is killed, as nobody would ever own it. */

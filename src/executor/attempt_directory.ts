@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fromBase64, toBase64 } from "../core/bytes.ts";
-import type { Files } from "../core/host.ts";
+import type { FileLock, Files, Locks } from "../core/host.ts";
+import type { StreamName } from "../core/job.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Finish } from "../store/transitions.ts";
 
@@ -29,6 +30,18 @@ export class AttemptDirectory {
     this.#files = files;
     this.#root = `${runDirectory}/attempts/${jobId}.${epoch}`;
     this.scratch = `${this.#root}/scratch`;
+  }
+
+  /** Where the output of each stream is kept until it is in the database, and what the kernel's pipes held at our death. */
+  get kept(): Readonly<Record<StreamName, string>> {
+    return { stdout: `${this.#root}/stdout`, stderr: `${this.#root}/stderr` };
+  }
+
+  /** For whoever settles the attempt, alone; null when there is no such directory on this machine. */
+  async lock(locks: Locks): Promise<FileLock | null> {
+    if (await this.#files.info(this.#root) === null) return null;
+    // It may go between the two, with all that was to be settled.
+    return await locks.acquire(`${this.#root}/settling`).catch(() => null);
   }
 
   async make(): Promise<void> {

@@ -31,6 +31,15 @@ export function attemptMarker(
   return { name: "GLASSBOX_ATTEMPT", value: `${place}.${jobId}.${epoch}` };
 }
 
+/** NAME=value in the environment of the process that keeps an attempt's output when its owner dies. */
+export function keeperMarker(
+  database: MarkedDatabase,
+  jobId: string,
+  epoch: number,
+): { name: string; value: string } {
+  return { name: "GLASSBOX_KEEPER", value: attemptMarker(database, jobId, epoch).value };
+}
+
 /** Where an attempt works and what its request adds to its environment. */
 export interface Place {
   readonly scratch: string;

@@ -3,10 +3,11 @@ import type { FileLock } from "../core/host.ts";
 import type { Job, JobFailure, LineEnd, PartialLine, Worker } from "../core/job.ts";
 import { directoryOf } from "../core/paths.ts";
 import { encodeFrames } from "../logs/frames.ts";
+import { replayKept } from "../logs/replay.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import { AttemptDirectory } from "./attempt_directory.ts";
-import { attemptMarker } from "./command.ts";
+import { attemptMarker, keeperMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { recordEnd } from "./retry.ts";
 import type { Silence } from "./silence.ts";
@@ -82,7 +83,7 @@ async function freeLock(context: ExecutorContext, worker: Worker, path: string):
 }
 
 /** Who held what is to be settled. */
-type Holder = Pick<Worker, "id" | "launch" | "pid">;
+type Holder = Pick<Worker, "id" | "launch" | "pid" | "bootId">;
 
 async function settle(context: ExecutorContext, worker: Holder): Promise<Reaped[]> {
   const reaped: Reaped[] = [];
@@ -108,23 +109,79 @@ async function settle(context: ExecutorContext, worker: Holder): Promise<Reaped[
 export async function settleJob(context: ExecutorContext, worker: Holder, job: Job): Promise<Reaped["as"]> {
   const marker = attemptMarker(context.store, job.id, job.epoch);
   await context.host.processes.killMarked(`${marker.name}=${marker.value}`);
-  return await recordTruth(context, worker, job);
+  await keeperEnds(context, job);
+  const { files, locks } = context.host;
+  const directory = new AttemptDirectory(files, context.store.runDirectory, job.id, job.epoch);
+  // Two who replay the same output at once would mix up its numbers.
+  const lock = await directory.lock(locks);
+  try {
+    return await recordTruth(context, worker, job, directory);
+  } finally {
+    lock?.release();
+  }
 }
 
-async function recordTruth(context: ExecutorContext, worker: Holder, job: Job): Promise<Reaped["as"]> {
-  const { store, host } = context;
+const KEEPER_LOOK_MS = 5;
+const KEEPER_WAIT_MS = 5_000;
+
+/** The keeper ends by itself once all that wrote is dead; only a process that hides from us can hold it up. */
+async function keeperEnds({ host, store }: ExecutorContext, job: Job): Promise<void> {
+  const { name, value } = keeperMarker(store, job.id, job.epoch);
+  const marker = `${name}=${value}`;
+  const giveUpMs = host.clock.monotonicMs() + KEEPER_WAIT_MS;
+  while (await host.processes.countMarked(marker) > 0) {
+    if (host.clock.monotonicMs() > giveUpMs) return void await host.processes.killMarked(marker);
+    await host.clock.sleep(KEEPER_LOOK_MS);
+  }
+}
+
+async function recordTruth(
+  context: ExecutorContext,
+  worker: Holder,
+  job: Job,
+  directory: AttemptDirectory,
+): Promise<Reaped["as"]> {
   const fence: Fence = { jobId: job.id, worker: worker.id, epoch: job.epoch };
-  const directory = new AttemptDirectory(host.files, store.runDirectory, job.id, job.epoch);
   const outcome = await directory.readOutcome();
   const ended = { job, fence, keepFor: null };
   if (outcome !== null) {
     await recordEnd(context, ended, outcome.finish, outcome.last);
   } else {
     const finish: Finish = { state: "failed", resultJson: null, failure: lost(worker), evidence: null };
-    await recordEnd(context, ended, finish, await lastWords(context, job.id));
+    const last = await keptWords(context, worker, job, fence, directory) ?? await lastWords(context, job.id);
+    await recordEnd(context, ended, finish, last);
   }
   await directory.remove();
   return outcome === null ? "lost" : "finished";
+}
+
+/**
+ * The output that was read but not stored, and what was still in the pipes. After a reboot the files may hold
+ * anything, as nothing had made sure of the disk: then they are not believed.
+ */
+async function keptWords(
+  { host, store }: ExecutorContext,
+  worker: Holder,
+  job: Job,
+  fence: Fence,
+  directory: AttemptDirectory,
+): Promise<Captured | null> {
+  if (worker.bootId !== host.about.bootId) return null;
+  const kept = { jobId: job.id, epoch: job.epoch, outputBytesMax: job.outputBytesMax, files: directory.kept };
+  const replayed = await replayKept(
+    store,
+    host,
+    kept,
+    (captured) => store.jobs.recordOutput(fence, captured),
+  );
+  if (replayed === null) return null;
+  const { droppedLines, droppedBytes } = replayed.totals;
+  if (droppedLines > 0) {
+    const { outputBytesMax } = job;
+    const data = { droppedLines, droppedBytes, outputBytesMax };
+    await store.jobs.recordEvents(fence, [{ kind: "output_dropped", data }]);
+  }
+  return { chunks: replayed.last.chunks, partials: { stdout: null, stderr: null } };
 }
 
 /** Unfinished text that was already shown becomes lines, so that nothing a watcher saw disappears. */

@@ -1,11 +1,11 @@
 import { parseWith } from "../core/schema.ts";
 import { type GlassboxError, isGlassboxError, messageOf } from "../core/errors.ts";
-import type { Child, ChildExit } from "../core/host.ts";
+import type { Child, ChildExit, SpawnRequest } from "../core/host.ts";
 import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { baseName, resolvePath } from "../core/paths.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Command, FunctionTask, ProgramTask, Task, TaskContext } from "../core/task.ts";
-import { attemptEnvironment, dispatchRequest, programRequest } from "./command.ts";
+import { attemptEnvironment, dispatchRequest, keeperMarker, programRequest } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { StartFailure } from "./start_failure.ts";
 import { taskContext } from "./task_context.ts";
@@ -17,6 +17,8 @@ export interface StartRequest {
   /** Already parsed with the task's schema. */
   readonly input: unknown;
   readonly scratch: string;
+  /** Where its output is kept until that is stored. */
+  readonly kept: Readonly<Record<StreamName, string>>;
   readonly reports: Reports;
   readonly signal: AbortSignal;
   readonly log: (stream: StreamName, bytes: Uint8Array) => Promise<void>;
@@ -57,7 +59,7 @@ async function startProgram(
     programRequest(host, command, cwd, env),
   ]);
   if ("missing" in found) throw missingProgram(command.program, found.missing);
-  const child = await spawn(context, asked, command.program);
+  const child = await spawn(context, request, asked, command.program);
   return {
     child,
     program: command.program,
@@ -87,6 +89,7 @@ async function startDispatch(
   });
   const child = await spawn(
     context,
+    request,
     await dispatchRequest(host, scratch, env, new TextEncoder().encode(order)),
     task.name,
   );
@@ -156,11 +159,14 @@ function exitFailure(
 
 async function spawn(
   context: ExecutorContext,
-  request: Parameters<ExecutorContext["host"]["processes"]["spawn"]>[0],
+  { job, kept }: StartRequest,
+  request: SpawnRequest,
   program: string,
 ): Promise<Child> {
+  const marker = keeperMarker(context.store, job.id, job.epoch);
+  const keep = { ...kept, bytesMax: job.outputBytesMax, marker };
   try {
-    return await context.host.processes.spawn(request);
+    return await context.host.processes.spawn({ ...request, keep });
   } catch (error) {
     const code = String((error as { code?: unknown }).code ?? messageOf(error));
     const why = code === "E2BIG" ? "its arguments and environment are too long (E2BIG)" : code;

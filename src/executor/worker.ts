@@ -260,7 +260,13 @@ export class Worker {
     const before = this.#unattended;
     this.#unattended = new Set(held.running.map(({ id }) => id));
     const running = held.running.filter(({ id }) => before.has(id));
-    const self = { id: this.id, launch: this.#options.launch, pid: this.#context.host.processes.self.pid };
+    const { about, processes } = this.#context.host;
+    const self = {
+      id: this.id,
+      launch: this.#options.launch,
+      pid: processes.self.pid,
+      bootId: about.bootId,
+    };
     for (const job of running) {
       if (!this.#running.has(job.id)) await settleJob(this.#context, self, job);
     }

@@ -122,3 +122,16 @@ export function decodeFrames(frames: Uint8Array, firstSeq: number, epoch: number
 export function framedBytes(line: Pick<NewLine, "bytes">): number {
   return HEADER_BYTES + line.bytes.length;
 }
+
+/** How many bytes of each stream a chunk holds, newlines included. */
+export function streamBytes(frames: Uint8Array): Record<StreamName, number> {
+  const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
+  const bytes = { stdout: 0, stderr: 0 };
+  for (let at = 0; at < frames.length;) {
+    const flags = frames[at]!;
+    const length = view.getUint32(at + 1, true);
+    bytes[STREAMS[flags & 1]!] += length + (ENDS[(flags >> 1) & 3] === "newline" ? 1 : 0);
+    at += HEADER_BYTES + length;
+  }
+  return bytes;
+}

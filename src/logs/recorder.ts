@@ -15,6 +15,8 @@ export interface RecorderOptions {
   readonly outputBytesMax: number;
   /** Commits what was captured; resolves after COMMIT. */
   readonly store: (captured: Captured) => Promise<void>;
+  /** Told after each commit how many bytes of each stream are stored by now. */
+  readonly onStored?: (bytes: Readonly<Record<StreamName, number>>) => void;
   /** Called once when storing fails; what comes after it is only counted, as dropped. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -29,6 +31,8 @@ export interface OutputTotals {
 
 interface StreamState {
   readonly splitter: Splitter;
+  /** Bytes of its lines so far, stored or about to be. */
+  bytes: number;
   /** Unfinished text came or went since it was last stored. */
   partialChanged: boolean;
   partialStored: boolean;
@@ -89,6 +93,11 @@ export class Recorder {
     return { ...this.#totals, lastLines };
   }
 
+  /** The output bound is reached: nothing that comes from now on will be stored. */
+  get isFull(): boolean {
+    return !this.#failed && this.#totals.droppedLines > 0;
+  }
+
   get isDropping(): boolean {
     return this.#failed || this.#totals.droppedLines > 0;
   }
@@ -100,6 +109,7 @@ export class Recorder {
       this.#totals.droppedBytes += size;
       return;
     }
+    this.#streams[stream].bytes += size;
     this.#frames.add({ seq: this.#nextSeq++, stream, atMs: this.#options.clock.nowMs(), end, bytes });
     this.#totals.lineCount++;
     this.#totals.outputBytes += size;
@@ -127,8 +137,10 @@ export class Recorder {
       while (this.#hasNews() && !this.#closed.signal.aborted) {
         const captured = this.#take();
         this.#unstored = captured.chunks;
+        const bytes = { stdout: this.#streams.stdout.bytes, stderr: this.#streams.stderr.bytes };
         if (captured.chunks.length > 0 || Object.keys(captured.partials).length > 0) await store(captured);
         this.#unstored = [];
+        this.#options.onStored?.(bytes);
         if (this.#frames.bytes < LIMITS.chunkBytesMax) {
           await clock.sleep(LIMITS.captureFlushMs, this.#closed.signal);
         }
@@ -175,5 +187,10 @@ export class Recorder {
 }
 
 function newStream(): StreamState {
-  return { splitter: new Splitter(LIMITS.lineBytesMax), partialChanged: false, partialStored: false };
+  return {
+    splitter: new Splitter(LIMITS.lineBytesMax),
+    bytes: 0,
+    partialChanged: false,
+    partialStored: false,
+  };
 }

@@ -7,7 +7,9 @@ import type { ChildProcess } from "node:child_process";
 import { closeSync, writeSync } from "node:fs";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
+import type { KeepRequest, KeptOutput } from "../core/host.ts";
 import { type Libc, loadLibc } from "./bun_libc.ts";
+import { keepOutput, type KeptPipes } from "./kept_output.ts";
 import { codeOf } from "./node_error.ts";
 import { bun, engine } from "./runtime.ts";
 
@@ -21,6 +23,7 @@ export interface Source extends AsyncIterable<Uint8Array> {
 export interface PipeRequest {
   readonly stdin: Uint8Array | null;
   readonly control: boolean;
+  readonly keep?: KeepRequest;
 }
 
 /** Input on its way to a child. */
@@ -34,6 +37,7 @@ export interface ConnectedPipes {
   readonly stdout: Source;
   readonly stderr: Source;
   readonly control: Source | null;
+  readonly kept: KeptOutput | null;
 }
 
 /** The pipes of one child that is about to start. */
@@ -47,22 +51,26 @@ export interface ChildPipes {
 }
 
 export async function makePipes(request: PipeRequest): Promise<ChildPipes> {
-  if (engine === "bun" && process.platform === "linux") return bunPipes(await loadLibc(), request);
-  return nodePipes(request);
+  const kept = request.keep === undefined ? null : await keepOutput(request.keep);
+  if (engine === "bun" && process.platform === "linux") return bunPipes(await loadLibc(), request, kept);
+  return nodePipes(request, kept);
 }
 
-function nodePipes({ stdin, control }: PipeRequest): ChildPipes {
+function nodePipes({ stdin, control }: PipeRequest, kept: KeptPipes | null): ChildPipes {
+  const [out, err] = kept?.writeEnds ?? ["pipe" as const, "pipe" as const];
   return {
-    stdio: [stdin ? "pipe" : "ignore", "pipe", "pipe", control ? "pipe" : "ignore"],
+    stdio: [stdin ? "pipe" : "ignore", out, err, control ? "pipe" : "ignore"],
     connect(child) {
+      kept?.connect();
       return {
         stdin: stdin ? writeInput(child.stdin!, stdin) : null,
-        stdout: new StreamSource(child.stdout!),
-        stderr: new StreamSource(child.stderr!),
+        stdout: kept?.stdout ?? new StreamSource(child.stdout!),
+        stderr: kept?.stderr ?? new StreamSource(child.stderr!),
         control: control ? new StreamSource(child.stdio[3] as Readable) : null,
+        kept,
       };
     },
-    discard() {},
+    discard: () => kept?.discard(),
   };
 }
 
@@ -122,28 +130,39 @@ interface Pipe {
   readonly write: number;
 }
 
-function bunPipes(libc: Libc, { stdin, control }: PipeRequest): ChildPipes {
+function bunPipes(libc: Libc, { stdin, control }: PipeRequest, kept: KeptPipes | null): ChildPipes {
   const made: Pipe[] = [];
   const make = (ours: "read" | "write") => {
     const pipe = libc.pipe(ours);
     made.push(pipe);
     return pipe;
   };
-  const discard = () => made.forEach(({ read, write }) => [read, write].forEach(closeSync));
+  const discard = () => {
+    made.forEach(({ read, write }) => [read, write].forEach(closeSync));
+    kept?.discard();
+  };
   try {
-    const outputs = [make("read"), make("read"), ...(control ? [make("read")] : [])];
+    const outputs = kept ? [] : [make("read"), make("read")];
+    const third = control ? make("read") : null;
     const input = stdin ? make("write") : null;
     return {
-      stdio: [input ? input.read : "ignore", ...outputs.map((pipe) => pipe.write)],
+      stdio: [
+        input ? input.read : "ignore",
+        ...(kept?.writeEnds ?? outputs.map((pipe) => pipe.write)),
+        ...(third ? [third.write] : []),
+      ],
       connect() {
         for (const { write } of outputs) closeSync(write);
+        if (third) closeSync(third.write);
         if (input) closeSync(input.read);
-        const [stdout, stderr, third] = outputs.map((pipe) => new DescriptorSource(pipe.read));
+        kept?.connect();
+        const [stdout, stderr] = outputs.map((pipe) => new DescriptorSource(pipe.read));
         return {
           stdin: input && stdin ? new DescriptorInput(input.write, stdin) : null,
-          stdout: stdout!,
-          stderr: stderr!,
-          control: third ?? null,
+          stdout: kept?.stdout ?? stdout!,
+          stderr: kept?.stderr ?? stderr!,
+          control: third && new DescriptorSource(third.read),
+          kept,
         };
       },
       discard,

@@ -60,11 +60,12 @@ export async function* readPieces(
   file: string,
   pieceBytes: number,
   fifoWaitMs: number,
+  from: number | null = null,
 ): AsyncGenerator<Uint8Array> {
   const handle = await openToRead(file, fifoWaitMs);
   try {
-    for (;;) {
-      const piece = await readFullPiece(handle, pieceBytes);
+    for (let at = from;; at = at === null ? null : at + pieceBytes) {
+      const piece = await readFullPiece(handle, pieceBytes, at);
       if (piece.length > 0) yield piece;
       if (piece.length < pieceBytes) return;
     }
@@ -74,11 +75,16 @@ export async function* readPieces(
 }
 
 /** Exactly `length` bytes, or fewer when the file ends: pipes and network file systems give less than asked. */
-async function readFullPiece(handle: Handle, length: number): Promise<Uint8Array> {
+async function readFullPiece(handle: Handle, length: number, at: number | null): Promise<Uint8Array> {
   const buffer = new Uint8Array(length);
   let filled = 0;
   while (filled < length) {
-    const { bytesRead } = await handle.read(buffer, filled, length - filled, null);
+    const { bytesRead } = await handle.read(
+      buffer,
+      filled,
+      length - filled,
+      at === null ? null : at + filled,
+    );
     if (bytesRead === 0) break;
     filled += bytesRead;
   }

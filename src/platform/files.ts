@@ -17,7 +17,7 @@ export function createFiles(fifoWaitMs: number): Files {
       return stats && toInfo(stats);
     },
     read: (file, bytesMax) => readBounded(file, bytesMax, fifoWaitMs),
-    readPieces: (file, pieceBytes) => readPieces(file, pieceBytes, fifoWaitMs),
+    readPieces: (file, pieceBytes, from) => readPieces(file, pieceBytes, fifoWaitMs, from),
     writeAtomic,
     async makeDirectory(directory, mode) {
       await fs.mkdir(directory, mode === undefined ? { recursive: true } : { recursive: true, mode });

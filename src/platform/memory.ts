@@ -117,6 +117,11 @@ function memoryProcesses(options: MemoryHostOptions, world: World): Processes {
       return { missing: exists ? "not-executable" : "not-found" };
     },
     // deno-lint-ignore require-await
+    async countMarked(marker) {
+      world.fault({ name: "processes.countMarked", subject: marker });
+      return world.children.filter((child) => child.alive && child.has(marker)).length;
+    },
+    // deno-lint-ignore require-await
     async killMarked(marker) {
       world.fault({ name: "processes.killMarked", subject: marker });
       const marked = world.children.filter((child) => child.alive && child.has(marker));

@@ -67,10 +67,10 @@ export class MemoryFiles implements Files {
     return bytes.slice();
   }
 
-  async *readPieces(path: string, pieceBytes: number): AsyncGenerator<Uint8Array> {
+  async *readPieces(path: string, pieceBytes: number, from = 0): AsyncGenerator<Uint8Array> {
     this.#fault({ name: "files.readPieces", subject: path });
     const bytes = this.#bytesOf(path);
-    for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
+    for (let at = from; at < bytes.length; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
   }
 
   // deno-lint-ignore require-await

@@ -97,6 +97,7 @@ export class MemoryChild implements Child {
   readonly stderr: MemoryPipe = new MemoryPipe();
   readonly control: MemoryPipe | null;
   readonly exited: Promise<ChildExit>;
+  readonly kept = null;
   readonly #request: SpawnRequest;
   #resolveExit: (exit: ChildExit) => void = () => {};
   #handler: ((signal: SignalName) => void) | null = null;

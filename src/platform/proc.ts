@@ -76,6 +76,11 @@ export async function killMarked(marker: string): Promise<number> {
   return killed.size;
 }
 
+/** How many processes are marked with `marker`. */
+export function countMarked(marker: string): number {
+  return allPids().filter((pid) => pid !== process.pid && isMarked(pid, marker)).length;
+}
+
 function allPids(): number[] {
   try {
     return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number);

@@ -6,6 +6,7 @@ import type {
   Child,
   ChildExit,
   ChildUsage,
+  KeptOutput,
   Processes,
   ProcessIdentity,
   SignalName,
@@ -14,7 +15,7 @@ import type {
 import { type ChildPipes, type ConnectedPipes, type Input, makePipes, type Source } from "./child_pipes.ts";
 import { findProgram } from "./find_program.ts";
 import { codeOf } from "./node_error.ts";
-import { identityOf, killMarked, startTicks, usageOf } from "./proc.ts";
+import { countMarked, identityOf, killMarked, startTicks, usageOf } from "./proc.ts";
 import { literally } from "./runtime.ts";
 
 /** Turns a binary made by Bun into Bun's own command line: a child must never see it. */
@@ -25,6 +26,7 @@ export function createProcesses(selfCommand: Processes["selfCommand"]): Processe
     spawn,
     findProgram,
     killMarked,
+    countMarked: (marker) => Promise.resolve(countMarked(marker)),
     self: identityOf(process.pid),
     selfCommand,
     environment: definedOnly(process.env),
@@ -82,10 +84,11 @@ class StartedChild implements Child {
   readonly stderr: Source;
   readonly control: Source | null;
   readonly exited: Promise<ChildExit>;
+  readonly kept: KeptOutput | null;
   readonly #stdin: Input | null;
   #groupGone = false;
 
-  constructor(child: ChildProcess, pid: number, { stdin, stdout, stderr, control }: ConnectedPipes) {
+  constructor(child: ChildProcess, pid: number, { stdin, stdout, stderr, control, kept }: ConnectedPipes) {
     this.pid = pid;
     // Read before the event loop turns: until then even a child that has ended is still in /proc.
     this.identity = identityOf(pid);
@@ -93,6 +96,7 @@ class StartedChild implements Child {
     this.stdout = stdout;
     this.stderr = stderr;
     this.control = control;
+    this.kept = kept;
     child.on("error", () => {});
     this.exited = new Promise((resolve) => child.once("exit", (code, signal) => resolve({ code, signal })));
   }
