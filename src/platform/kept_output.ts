@@ -18,8 +18,10 @@ const PUNCH_BYTES = 4 * 1024 * 1024;
 const PAGE_BYTES = 4096;
 /** So many bytes are taken before timers and other I/O get their turn. */
 const TURN_BYTES = 256 * 1024;
-const PAUSE_FIRST_MS = 1;
 const PAUSE_MAX_MS = 8;
+/** After so many looks in vain a child counts as quiet, and is looked at less often. */
+const QUIET_LOOKS = 250;
+const PAUSE_QUIET_MS = 25;
 /** An abandoned pipe is noticed after this at the latest. */
 const LOOK_AGAIN_MS = 500;
 /** A splice that fails this often although there are bytes fails for good. */
@@ -152,17 +154,16 @@ class KeptSource implements Source {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     let taken = 0;
-    let pauseMs = PAUSE_FIRST_MS;
+    let looks = 0;
     while (this.#open) {
       const piece = this.#next();
       if (piece === null) {
-        await this.#more(pauseMs);
-        pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS);
+        await this.#more(looks++);
         continue;
       }
       if (piece.length === 0) break;
       yield piece;
-      pauseMs = PAUSE_FIRST_MS;
+      looks = 0;
       taken += piece.length;
       if (taken < TURN_BYTES) continue;
       taken = 0;
@@ -232,10 +233,11 @@ class KeptSource implements Source {
     return buffer.subarray(0, Math.max(0, count));
   }
 
-  async #more(pauseMs: number): Promise<void> {
+  async #more(looks: number): Promise<void> {
     const { readable } = this.#calls;
     const abandoned = new Promise<void>((resolve) => this.#wake = resolve);
     if (readable !== null) return void await Promise.race([readable(this.#pipe, LOOK_AGAIN_MS), abandoned]);
+    const pauseMs = looks > QUIET_LOOKS ? PAUSE_QUIET_MS : Math.min(2 ** looks, PAUSE_MAX_MS);
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
