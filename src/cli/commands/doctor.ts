@@ -39,6 +39,12 @@ export async function doctor(cli: Cli, flags: GlobalFlags & { json?: boolean | u
       "programs die with glassbox, however it dies",
       "a killed glassbox leaves its program running until the next start; install util-linux",
     ),
+    await checkHelper(
+      host,
+      "head",
+      "what is in a program's pipes when glassbox is killed is saved, with sh",
+      "what is in a program's pipes when glassbox is killed is lost; install coreutils",
+    ),
   ];
   const here = await plannedLaunch(host, []);
   const report = {
