@@ -126,9 +126,13 @@ export class Attempt {
     this.#reports.record(this.#context.store.jobs.recordStarted(this.#fence, { pid, startTicks, program }));
     const sampler = new UsageSampler(child, this.#context.host.clock);
     void sampler.run(this.#stopper.ended);
+    const record = (stream: StreamName, bytes: Uint8Array) => {
+      sampler.glance();
+      return this.#record(work, stream, bytes);
+    };
     const pipes = Promise.all([
-      pump(child.stdout, (bytes) => this.#record(work, "stdout", bytes)),
-      pump(child.stderr, (bytes) => this.#record(work, "stderr", bytes)),
+      pump(child.stdout, (bytes) => record("stdout", bytes)),
+      pump(child.stderr, (bytes) => record("stderr", bytes)),
       child.control === null ? undefined : this.#reports.read(child.control),
     ]);
     // Awaited only when the child has ended; until then a failing pipe must not count as unhandled.
