@@ -118,6 +118,22 @@ export interface ChildUsage {
   readonly cpuMs: number | null;
 }
 
+/** What a process does now, as far as the kernel tells us. */
+export interface ProcessLook {
+  readonly pid: number;
+  readonly name: string;
+  /** As in /proc/PID/stat: R runs, S sleeps, D waits for a disk, T was stopped. */
+  readonly state: string;
+  /** Processor time it has used in all. */
+  readonly cpuMs: number;
+  /** The read or write it is blocked in; null for anything else, or when the kernel does not say. */
+  readonly waitsFor: {
+    readonly call: "read" | "write";
+    readonly descriptor: number;
+    readonly on: "pipe" | "socket" | "terminal" | "file";
+  } | null;
+}
+
 /** A started child, leader of its own process group. */
 export interface Child {
   readonly pid: number;
@@ -134,6 +150,8 @@ export interface Child {
   /** Gives up pipes that leftovers hold open, in both directions, so that reading ends without an error. */
   abandonPipes(): void;
   usage(): ChildUsage;
+  /** Looks at the processes of its group; costs a walk through /proc. */
+  look(): ProcessLook[];
   /** Null when the output is not kept. */
   readonly kept: KeptOutput | null;
 }

@@ -44,6 +44,9 @@ export const LIMITS = {
   drainMs: 30_000,
   /** After the program has exited, what it left behind may hold its output this long. */
   leftoverGraceMs: 5_000,
+  /** A program that writes nothing for so long is looked at, and an event says what it does; then after twice as long. */
+  silentAfterMs: 60_000,
+  silentEventsMax: 6,
   lastLinesKept: 10,
   inputPreviewCharactersMax: 300,
   /** Every process that fires schedules keeps all of them in mind. */

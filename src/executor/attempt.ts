@@ -14,6 +14,7 @@ import { recordEnd } from "./retry.ts";
 import { type Ending, start, type Started } from "./start.ts";
 import { StartFailure } from "./start_failure.ts";
 import { Stopper } from "./stop.ts";
+import { QuietWatch } from "./quiet.ts";
 import { UsageSampler } from "./usage.ts";
 
 /**
@@ -126,7 +127,11 @@ export class Attempt {
     this.#reports.record(this.#context.store.jobs.recordStarted(this.#fence, { pid, startTicks, program }));
     const sampler = new UsageSampler(child, this.#context.host.clock);
     void sampler.run(this.#stopper.ended);
+    const quiet = new QuietWatch(this.#context.host.clock);
+    const tell = (silence: unknown) => this.#reports.event("silent", silence);
+    void quiet.run(() => child.look(), tell, this.#stopper.ended);
     const record = (stream: StreamName, bytes: Uint8Array) => {
+      quiet.heard();
       sampler.glance();
       return this.#record(work, stream, bytes);
     };

@@ -65,7 +65,8 @@ async function readOutput(
       hashes[line.stream].update(encoder.encode(`${line.bytes.length} ${line.end}\n`)).update(line.bytes);
       counts[line.stream]++;
     }
-    events.push(...news.events);
+    // How long a program was silent is a matter of the machine, not of the work.
+    events.push(...news.events.filter(({ kind }) => kind !== "silent"));
   }
   const digest = (stream: StreamName) => ({ lines: counts[stream], sha256: toHex(hashes[stream].digest()) });
   return { events, streams: { stdout: digest("stdout"), stderr: digest("stderr") } };

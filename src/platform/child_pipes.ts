@@ -61,7 +61,7 @@ function nodePipes({ stdin, control }: PipeRequest, kept: KeptPipes | null): Chi
   return {
     stdio: [stdin ? "pipe" : "ignore", out, err, control ? "pipe" : "ignore"],
     connect(child) {
-      kept?.connect();
+      kept?.connect(child);
       return {
         stdin: stdin ? writeInput(child.stdin!, stdin) : null,
         stdout: kept?.stdout ?? new StreamSource(child.stdout!),
@@ -151,11 +151,11 @@ function bunPipes(libc: Libc, { stdin, control }: PipeRequest, kept: KeptPipes |
         ...(kept?.writeEnds ?? outputs.map((pipe) => pipe.write)),
         ...(third ? [third.write] : []),
       ],
-      connect() {
+      connect(child) {
         for (const { write } of outputs) closeSync(write);
         if (third) closeSync(third.write);
         if (input) closeSync(input.read);
-        kept?.connect();
+        kept?.connect(child);
         const [stdout, stderr] = outputs.map((pipe) => new DescriptorSource(pipe.read));
         return {
           stdin: input && stdin ? new DescriptorInput(input.write, stdin) : null,

@@ -35,7 +35,7 @@ export interface KeptPipes extends KeptOutput {
   readonly stdout: Source;
   readonly stderr: Source;
   /** Call it right after the child's start: closes our writing ends and starts the keeper. */
-  connect(): void;
+  connect(child: ChildProcess): void;
   /** For a child that could not be started. */
   discard(): void;
 }
@@ -83,7 +83,9 @@ class Kept implements KeptPipes {
     this.stderr = new KeptSource(calls, err.read, request.stderr, { onBytes, onEnd });
   }
 
-  connect(): void {
+  connect(child: ChildProcess): void {
+    // Most often its pipes have ended with it, so there is something to see.
+    child.once("exit", () => [this.stdout, this.stderr].forEach((source) => source.lookNow()));
     this.writeEnds.forEach(this.#calls.close);
     this.#timer = setTimeout(() => this.#callKeeper(), KEEPER_AFTER_MS);
   }
@@ -182,6 +184,10 @@ class KeptSource implements Source {
     this.#listener.onEnd();
   }
 
+  lookNow(): void {
+    this.#wake();
+  }
+
   stop(): void {
     this.#keeping = false;
   }
@@ -235,10 +241,12 @@ class KeptSource implements Source {
 
   async #more(looks: number): Promise<void> {
     const { readable } = this.#calls;
-    const abandoned = new Promise<void>((resolve) => this.#wake = resolve);
-    if (readable !== null) return void await Promise.race([readable(this.#pipe, LOOK_AGAIN_MS), abandoned]);
+    const woken = new Promise<void>((resolve) => this.#wake = resolve);
+    if (readable !== null) return void await Promise.race([readable(this.#pipe, LOOK_AGAIN_MS), woken]);
     const pauseMs = looks > QUIET_LOOKS ? PAUSE_QUIET_MS : Math.min(2 ** looks, PAUSE_MAX_MS);
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    const timer = setTimeout(() => this.#wake(), pauseMs);
+    await woken;
+    clearTimeout(timer);
   }
 }
 

@@ -6,6 +6,7 @@ import type {
   ChildUsage,
   Clock,
   ProcessIdentity,
+  ProcessLook,
   SignalName,
   SpawnRequest,
 } from "../core/host.ts";
@@ -147,6 +148,10 @@ export class MemoryChild implements Child {
 
   abandonPipes(): void {
     for (const pipe of this.#pipes()) pipe.abandon();
+  }
+
+  look(): ProcessLook[] {
+    return [];
   }
 
   usage(): ChildUsage {

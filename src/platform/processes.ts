@@ -9,6 +9,7 @@ import type {
   KeptOutput,
   Processes,
   ProcessIdentity,
+  ProcessLook,
   SignalName,
   SpawnRequest,
 } from "../core/host.ts";
@@ -16,6 +17,7 @@ import { type ChildPipes, type ConnectedPipes, type Input, makePipes, type Sourc
 import { findProgram } from "./find_program.ts";
 import { codeOf } from "./node_error.ts";
 import { countMarked, identityOf, killMarked, startTicks, usageOf } from "./proc.ts";
+import { lookAtGroup } from "./proc_look.ts";
 import { literally } from "./runtime.ts";
 
 /** Turns a binary made by Bun into Bun's own command line: a child must never see it. */
@@ -114,6 +116,10 @@ class StartedChild implements Child {
 
   abandonPipes(): void {
     for (const pipe of [this.#stdin, this.stdout, this.stderr, this.control]) pipe?.abandon();
+  }
+
+  look(): ProcessLook[] {
+    return lookAtGroup(this.pid);
   }
 
   usage(): ChildUsage {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import process from "node:process";
 import type { Host, KeepRequest } from "../../../src/core/host.ts";
-import { type Checks, finish, readUntil, shell, textOf } from "./check.ts";
+import { type Checks, finish, readUntil, shell, textOf, waitUntil } from "./check.ts";
 
 let marks = 0;
 
@@ -103,6 +103,41 @@ export const KEPT_OUTPUT_CHECKS: Checks = {
     const keep = { ...keepIn(directory), stdout: `${directory}/no/such/place` };
     const { out, code } = await finish(await shell(host, "echo out", { keep }));
     assert.deepEqual([out, code], ["out\n", 0]);
+  },
+
+  "look() sees what every process of the group waits for, and whether it runs": async (
+    { host, directory },
+  ) => {
+    const reader = await shell(
+      host,
+      `mkfifo ${directory}/fifo; exec 4<>${directory}/fifo; (read x <&4); true`,
+    );
+    const waits = () => reader.look().map(({ waitsFor }) => waitsFor);
+    const isReading = () =>
+      waits().some((one) => one?.call === "read" && one.descriptor === 0 && one.on === "pipe");
+    await waitUntil(host, "a process of the group waits to read", isReading);
+    assert.equal(reader.look().length, 2);
+    reader.signalGroup("SIGKILL");
+    await finish(reader);
+
+    const writer = await shell(host, "exec yes");
+    await waitUntil(host, "yes waits until it is read", () => {
+      const one = writer.look()[0]?.waitsFor;
+      return one?.call === "write" && one.descriptor === 1 && one.on === "pipe";
+    });
+    writer.signalGroup("SIGKILL");
+    writer.abandonPipes();
+    await finish(writer);
+
+    const runner = await shell(host, "while :; do :; done");
+    await waitUntil(
+      host,
+      "a shell runs",
+      () => runner.look()[0]?.state === "R" && runner.look()[0]!.cpuMs > 0,
+    );
+    runner.signalGroup("SIGKILL");
+    await finish(runner);
+    assert.deepEqual(runner.look(), []);
   },
 
   "abandonPipes() ends the reading of kept output that a leftover holds open": async (
