@@ -58,11 +58,19 @@ async function showHelp(cli: Cli, why: string, exitCode: number): Promise<number
   return exitCode;
 }
 
+function takesProgram({ plan }: Cli, { own }: SplitWords): boolean {
+  if (plan.mode === "run") return true;
+  return "command" in plan && plan.command === "schedules" && own[own.indexOf("schedules") + 1] === "add";
+}
+
 async function runCommand(cli: Cli, argv: readonly string[]): Promise<number> {
   const { terminal } = cli.host;
   const words = splitWords(argv);
-  if (words.program !== null && cli.plan.mode !== "run") {
-    throw new GlassboxError("usage", "Cannot use `--` here: only `glassbox run` takes a program behind it");
+  if (words.program !== null && !takesProgram(cli, words)) {
+    throw new GlassboxError(
+      "usage",
+      "Cannot use `--` here: only `glassbox run` and `glassbox schedules add` take a program behind it",
+    );
   }
   let exitCode: Promise<number> | null = null;
   let out = "";

@@ -24,6 +24,9 @@ export async function showJob(
     ["input", displayCut(JSON.stringify(job.input), 400)],
     ...(job.key === null ? [] : [["key", displayCut(job.key, 200)]]),
     ...(job.retryOf === null ? [] : [["retry of", job.retryOf]]),
+    ...(job.schedule === null || job.dueAtMs === null
+      ? []
+      : [["schedule", `${job.schedule}, due ${new Date(job.dueAtMs).toISOString()}`]]),
     ["submitted", new Date(job.createdAtMs).toISOString()],
     ...(job.cancel === null ? [] : [["cancel", cancelText(job.cancel)]]),
     ...(job.failure === null

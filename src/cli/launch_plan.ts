@@ -80,6 +80,8 @@ export const COMMANDS: readonly string[] = [
   "worker",
   "jobs",
   "queues",
+  "schedules",
+  "backup",
   "tasks",
   "doctor",
   "verify",

@@ -14,6 +14,14 @@ import {
 } from "./commands/jobs.ts";
 import { queuesLimit, queuesList, queuesPause } from "./commands/queues.ts";
 import { run } from "./commands/run.ts";
+import {
+  schedulesAdd,
+  schedulesList,
+  schedulesPause,
+  schedulesRemove,
+  schedulesResume,
+  schedulesShow,
+} from "./commands/schedules.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { tasks } from "./commands/tasks.ts";
 import { verify } from "./commands/verify.ts";
@@ -62,6 +70,7 @@ export function createProgram(
   if (named === null) addServices(program, cli, globals, ended);
   if (named === null || named === "jobs") addJobs(program, cli, globals, ended);
   if (named === null) addQueues(program, cli, globals, ended);
+  if (named === null) addSchedules(program, cli, words, globals, ended);
   if (named === null) addTools(program, cli, globals, ended);
   return program as unknown as Command;
 }
@@ -230,6 +239,61 @@ function addQueues(program: Program, cli: Cli, globals: Globals, ended: Ended): 
     .action((name, limit) => ended(queuesLimit(cli, globals(), name, limit)));
 }
 
+function addSchedules(program: Program, cli: Cli, words: SplitWords, globals: Globals, ended: Ended): void {
+  const schedules = program.command("schedules").summary("run jobs at set times").description(
+    "Run jobs at set times. `glassbox serve` and `glassbox worker` fire them, however many there are, once each.",
+  );
+  schedules.command("add").summary("add a schedule, or replace one").description(
+    "Run a task, or any program behind `--`, as a job whenever a cron expression says so.",
+  ).usage("[options] NAME TASK | [options] NAME -- PROGRAM [ARGUMENT]...")
+    .argument("<name>").argument("[task...]")
+    .requiredOption(
+      "--cron <expression>",
+      'minute, hour, day, month, weekday, as in "0 3 * * *"; six fields begin with seconds',
+    )
+    .option("--time-zone <zone>", "where the clock hangs, as in Europe/Berlin (UTC)")
+    .option("--catch-up <rule>", "for times nobody watched: skip, last (one job) or all (last)")
+    .option("--replace", "replace one of this name that is defined otherwise")
+    .option("--input <file>", "the task's input: a JSON file, - for standard input, or JSON itself")
+    .option("--set <key=value>", "set one field of the input (repeatable)", collect)
+    .option("--queue <queue>", "the queue of its jobs (default)")
+    .option("--timeout <duration>", "stop each job after this long, as in 90, 10m or 1h30m")
+    .option("--grace <duration>", "time between asking a job to stop and killing it (5s)")
+    .option("--priority <number>", "-1000 to 1000; higher is claimed first (0)")
+    .option("--attempts <number>", "attempts in all, when one fails (1)")
+    .option("--backoff <duration>", "the pause before the second attempt; it doubles each time (1s)")
+    .option("--concurrency-key <key>", "jobs with equal keys run one after the other")
+    .option("--output-max <bytes>", "output above this is dropped, and counted (256 MiB)")
+    .option("--cwd <directory>", "the program's working directory (here)")
+    .option("--env <name=value>", "add to the program's environment (repeatable)", collect)
+    .option("--artifact <file>", "keep this file, as NAME=FILE under a name (repeatable)", collect)
+    .option("--json", "print the schedule as JSON")
+    .addHelpText("after", SCHEDULE_EXAMPLES)
+    .action((name, task, { queue, ...flags }) =>
+      // For the settings a queue is one to claim from.
+      ended(schedulesAdd(cli, { ...globals(), ...flags, jobQueue: queue }, name, task, words.program))
+    );
+  schedules.command("list").summary("with their next times").description(
+    "List schedules with their next three times.",
+  ).option("--json", "as JSON").action((flags) => ended(schedulesList(cli, { ...globals(), ...flags })));
+  const one = [
+    ["show", "all about one schedule", "Show all about one schedule.", schedulesShow],
+    ["remove", "remove a schedule", "Remove a schedule. Jobs that it fired stay.", schedulesRemove],
+    ["pause", "fire no more until resumed", "Fire no more until the schedule is resumed.", schedulesPause],
+    [
+      "resume",
+      "fire again",
+      "Fire again from now on; times of the pause are not caught up.",
+      schedulesResume,
+    ],
+  ] as const;
+  for (const [command, summary, description, act] of one) {
+    schedules.command(command).summary(summary).description(description)
+      .argument("<name>").option("--json", "print the schedule as JSON")
+      .action((name, flags) => ended(act(cli, { ...globals(), ...flags }, name)));
+  }
+}
+
 function addTools(program: Program, cli: Cli, globals: Globals, ended: Ended): void {
   program.command("tasks").summary("what can run here").description(
     "What can run here; with a name, its input and output schema.",
@@ -279,6 +343,11 @@ Examples:
 Exit codes: 0 completed, 1 failed (for a program: its own code, 128+signal), 64 usage, 65 bad data, 66 no input,
 69 unavailable, 70 bug, 73 cannot create, 74 I/O, 75 try later, 77 denied, 78 configuration, 124 timeout, 130 Ctrl-C,
 143 terminated, 141 nobody reads the output.`;
+
+const SCHEDULE_EXAMPLES = `
+Examples:
+  glassbox schedules add nightly --cron "0 3 * * *" --time-zone Europe/Berlin -- ./backup.sh
+  glassbox schedules add check --cron "*/5 * * * *" --catch-up skip selftest --set steps=2`;
 
 const RUN_EXAMPLES = `
 Examples:

@@ -33,6 +33,8 @@ const CATALOGUE = {
   task_unknown: { exit: EXIT.usage, status: 404 },
   job_not_found: { exit: EXIT.usage, status: 404 },
   artifact_not_found: { exit: EXIT.usage, status: 404 },
+  schedule_not_found: { exit: EXIT.usage, status: 404 },
+  schedule_exists: { exit: EXIT.cannotCreate, status: 409 },
   job_final: { exit: EXIT.failed, status: 409 },
   key_conflict: { exit: EXIT.data, status: 409 },
   not_found: { exit: EXIT.usage, status: 404 },

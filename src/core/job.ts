@@ -71,6 +71,9 @@ export interface Job {
   readonly result: unknown;
   readonly failure: JobFailure | null;
   readonly retryOf: string | null;
+  /** The schedule that fired this job, and the time it was due. */
+  readonly schedule: string | null;
+  readonly dueAtMs: number | null;
   readonly createdAtMs: number;
   readonly startedAtMs: number | null;
   readonly finishedAtMs: number | null;

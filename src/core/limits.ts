@@ -46,6 +46,8 @@ export const LIMITS = {
   leftoverGraceMs: 5_000,
   lastLinesKept: 10,
   inputPreviewCharactersMax: 300,
+  /** Every process that fires schedules keeps all of them in mind. */
+  schedulesMax: 1_000,
   listLimitDefault: 50,
   listLimitMax: 1_000,
   urlBytesMax: 8 * KIB,

@@ -50,6 +50,8 @@ const jobFields = {
   notBeforeMs: z.number().describe("Not started before this time; 0 for at once"),
   failure: FailureDocument.nullable(),
   retryOf: z.string().nullable().describe("The job that this one repeats"),
+  schedule: z.string().nullable().describe("The schedule that fired it"),
+  dueAtMs: z.number().nullable().describe("The time at which its schedule was due"),
   createdAtMs: z.number(),
   startedAtMs: z.number().nullable(),
   finishedAtMs: z.number().nullable(),

@@ -25,7 +25,7 @@ export interface Reply {
  * One row of the table that routing, the answer to a wrong method and /openapi.json are made from.
  */
 export interface Route<Query extends z.ZodType = z.ZodType> {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** As Hono writes it: `/jobs/:id`, and `:name{.+}` for what may hold slashes. */
   readonly path: string;
   /** The operation's name in /openapi.json; null keeps it out of there. */

@@ -52,7 +52,7 @@ const SUMMARY_COLUMNS = `id, task, substr(input, 1, ${
   LIMITS.inputPreviewCharactersMax + 1
 }) AS input_preview, key, queue,
   priority, state, epoch, owner, timeout_ms, grace_ms, output_bytes_max, max_attempts, backoff_ms, concurrency_key,
-  not_before_ms, failure, retry_of, created_at_ms, started_at_ms, finished_at_ms, cancel_at_ms, cancel_actor,
+  not_before_ms, failure, retry_of, schedule, due_at_ms, created_at_ms, started_at_ms, finished_at_ms, cancel_at_ms, cancel_actor,
   cancel_reason`;
 
 /** Jobs, their attempts and their events. Every change of state goes through here. */

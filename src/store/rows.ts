@@ -51,6 +51,8 @@ function commonFields(row: Row): Omit<Job, "input" | "result"> {
     notBeforeMs: Number(row.not_before_ms),
     failure: row.failure === null ? null : JSON.parse(text(row.failure)) as JobFailure,
     retryOf: textOrNull(row.retry_of),
+    schedule: textOrNull(row.schedule),
+    dueAtMs: numberOrNull(row.due_at_ms),
     createdAtMs: Number(row.created_at_ms),
     startedAtMs: numberOrNull(row.started_at_ms),
     finishedAtMs: numberOrNull(row.finished_at_ms),

@@ -8,6 +8,7 @@ import { copyJob } from "./export.ts";
 import { fileError } from "./failures.ts";
 import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
+import { Schedules } from "./schedules.ts";
 import { type DatabaseIdentity, migrate, readIdentity, refuseNewer, SCHEMA_VERSION } from "./schema.ts";
 import type { StoreCore } from "./store_core.ts";
 import { Queues } from "./queues.ts";
@@ -28,6 +29,7 @@ export class Store {
   readonly artifacts: Artifacts;
   readonly workers: Workers;
   readonly queues: Queues;
+  readonly schedules: Schedules;
   readonly changes: Changes;
   readonly id: string;
   readonly schema: number;
@@ -77,6 +79,7 @@ export class Store {
     this.artifacts = new Artifacts(core, host);
     this.workers = new Workers(core, host);
     this.queues = new Queues(core);
+    this.schedules = new Schedules(core, host);
   }
 
   /** Opens, and where needed creates or migrates, the database. */

@@ -44,12 +44,17 @@ function eventIfChanged(jobId: string, epoch: number, kind: string, data: unknow
   return statement(`${INSERT_EVENT} WHERE changes() = 1`, jobId, epoch, kind, JSON.stringify(data), atMs);
 }
 
-export function submitStatements(job: NewJob, atMs: number): Statement[] {
+/** `onlyIf` is a condition in SQL without which nothing is stored. */
+export function submitStatements(
+  job: NewJob,
+  atMs: number,
+  onlyIf: Statement = statement("true"),
+): Statement[] {
   return [
     statement(
       `INSERT INTO jobs (id, task, input, request_sha256, key, queue, priority, state, reserved_for, timeout_ms,
          grace_ms, output_bytes_max, max_attempts, backoff_ms, not_before_ms, concurrency_key, retry_of, created_at_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       SELECT ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE ${onlyIf.sql}
        ON CONFLICT (key) DO NOTHING`,
       job.id,
       job.task,
@@ -68,6 +73,7 @@ export function submitStatements(job: NewJob, atMs: number): Statement[] {
       job.concurrencyKey,
       job.retryOf,
       atMs,
+      ...onlyIf.args,
     ),
     eventIfChanged(job.id, 0, "submitted", { task: job.task }, atMs),
     // Only a key can meet an older job.

@@ -151,6 +151,8 @@ function exampleRecord(form: string): LaunchRecord {
         result: { exitCode: 0 },
         failure: null,
         retryOf: null,
+        schedule: null,
+        dueAtMs: null,
         createdAtMs: 1,
         startedAtMs: 2,
         finishedAtMs: 3,

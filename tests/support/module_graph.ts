@@ -45,6 +45,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "@commander-js/extra-typings": ["cli"],
   "@bomb.sh/tab": ["cli"],
   "jsonc-parser": ["config"],
+  "croner": ["executor"],
   "ulid": ["executor"],
   "@noble/hashes": ["executor", "logs", "verify"],
 };

@@ -140,7 +140,7 @@ export async function writeJson(host: Host, document: unknown): Promise<void> {
   );
 }
 
-async function makeRequest(
+export async function makeRequest(
   cli: Cli,
   flags: RunFlags,
   words: readonly string[],

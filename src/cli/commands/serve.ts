@@ -2,6 +2,7 @@ import { asGlassboxError, EXIT } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Serving } from "../../server/serve.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
+import { type Scheduling, startScheduler } from "../scheduling.ts";
 import { onStopSignals, startWorker } from "./worker.ts";
 
 /** `glassbox serve`: the API and the page over HTTP, and a worker in the same process. */
@@ -11,6 +12,7 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
     // Loaded only here: no other command should pay for the web server at its start.
     const { serve } = await import("../../server/serve.ts");
     const worker = await startWorker(session, "serve");
+    let scheduling: Scheduling | null = null;
     try {
       const server = await serve({
         ...session,
@@ -19,9 +21,11 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
         graceMs: LIMITS.drainMs,
         report: (error) => void talk.error(asGlassboxError(error)),
       });
-      const exitCode = await serveUntilStopped(cli, session, server);
+      scheduling = startScheduler(session);
+      const exitCode = await serveUntilStopped(cli, session, server, scheduling);
       return worker.isLost ? EXIT.tryLater : exitCode;
     } finally {
+      await scheduling?.stop();
       await worker.close();
     }
   });
@@ -31,11 +35,13 @@ async function serveUntilStopped(
   { host }: Cli,
   { settings, talk }: Session,
   server: Serving,
+  scheduling: Scheduling,
 ): Promise<number> {
   // Before anyone is told that it is there: whoever hears that may want to stop it at once.
   const stop = onStopSignals(host, {
     first: (signal) => {
       void talk.say(`${signal}: no new jobs; what runs may finish; again to stop it now`);
+      void scheduling.stop();
       void server.close();
     },
     second: () => void server.close(),

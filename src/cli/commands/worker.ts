@@ -1,6 +1,7 @@
 import { EXIT } from "../../core/errors.ts";
 import type { Host } from "../../core/host.ts";
 import { Worker } from "../../executor/worker.ts";
+import { startScheduler } from "../scheduling.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
 
 /** `glassbox worker`: claims jobs until it is told to stop. */
@@ -8,11 +9,13 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
   return withSession(cli, flags, async (session) => {
     const { settings, talk } = session;
     const claimer = await startWorker(session, "worker");
+    const scheduling = startScheduler(session);
     const stop = onStopSignals(cli.host, {
       first: (signal) => {
         void talk.say(
           `${signal}: no new jobs; ${claimer.running.length} still running; again to stop them now`,
         );
+        void scheduling.stop();
         claimer.drain();
       },
       second: () => void stopNow(claimer),
@@ -26,6 +29,7 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
       await claimer.work();
       return claimer.isLost ? EXIT.tryLater : stop();
     } finally {
+      await scheduling.stop();
       await claimer.close();
     }
   });

@@ -5,6 +5,7 @@ import { jobRoutes } from "./jobs.ts";
 import { liveRoutes } from "./live.ts";
 import { outputRoutes } from "./output.ts";
 import { pageRoutes } from "./page.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import { serviceRoutes } from "./service.ts";
 
 const openApiRoute = route({
@@ -23,6 +24,7 @@ export const ROUTES: readonly Route[] = [
   ...jobRoutes,
   ...outputRoutes,
   ...liveRoutes,
+  ...scheduleRoutes,
   ...serviceRoutes,
   openApiRoute,
   ...pageRoutes,
