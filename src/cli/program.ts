@@ -13,6 +13,7 @@ import {
   jobsWait,
 } from "./commands/jobs.ts";
 import { queuesLimit, queuesList, queuesPause } from "./commands/queues.ts";
+import { jobsPrune } from "./commands/prune.ts";
 import { run } from "./commands/run.ts";
 import {
   schedulesAdd,
@@ -154,6 +155,8 @@ function addServices(program: Program, cli: Cli, globals: Globals, ended: Ended)
     .option("--host <address>", "where to listen (127.0.0.1)")
     .option("--port <number>", "the port; 0 takes any free one (8000)")
     .option("--workers <number>", "jobs at once, 1 to 1024 (4)")
+    .option("--retention-age <duration>", "delete jobs that finished longer ago, as in 30d (never)")
+    .option("--retention-jobs <number>", "delete all final jobs but the newest so many (never)")
     .action((flags) => ended(serveCommand(cli, { ...globals(), ...flags })));
   program
     .command("worker")
@@ -222,6 +225,14 @@ function addJobs(program: Program, cli: Cli, globals: Globals, ended: Ended): vo
   ).argument("<job>")
     .requiredOption("--to <file>", "the file to make; it must not exist")
     .action((job, flags) => ended(jobsExport(cli, { ...globals(), ...flags }, job)));
+  jobs.command("prune").summary("delete final jobs").description(
+    "Delete final jobs with all they left: those that meet everything given. Queued and running jobs stay.",
+  ).option("--older-than <duration>", "finished longer ago than this, as in 30d")
+    .option("--keep <number>", "never the newest so many")
+    .option("--state <state>", "only in this state: completed, failed or cancelled (repeatable)", collect)
+    .option("--dry-run", "only say what would be deleted")
+    .option("--json", "as JSON")
+    .action((flags) => ended(jobsPrune(cli, { ...globals(), ...flags })));
 }
 
 function addQueues(program: Program, cli: Cli, globals: Globals, ended: Ended): void {

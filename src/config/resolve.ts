@@ -166,6 +166,8 @@ function defaultValues({ defaults }: SettingLayers): Omit<Pick<Settings, Setting
     port: 8000,
     concurrency: defaults?.concurrency ?? 4,
     queues: ["default"],
+    retentionMaxAgeMs: null,
+    retentionMaxJobs: null,
     logFormat: "text",
     color: "auto",
   };

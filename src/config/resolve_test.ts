@@ -43,13 +43,15 @@ Deno.test("resolveSettings() gives the defaults when no layer says anything", ()
     port: 8000,
     concurrency: 4,
     queues: ["default"],
+    retentionMaxAgeMs: null,
+    retentionMaxJobs: null,
     logFormat: "text",
     color: "auto",
     configFile: null,
     stateDirectory: "/home/u/.local/state/glassbox",
   });
   assert.deepEqual(new Set(Object.values(source)), new Set(["default"]));
-  assert.equal(Object.keys(source).length, 9);
+  assert.equal(Object.keys(source).length, 11);
 });
 
 Deno.test("resolveSettings() gives a value that cannot be changed when it returns", () => {
@@ -65,6 +67,8 @@ const FILE = {
   port: 1,
   concurrency: 1,
   queues: ["file"],
+  retentionMaxAgeMs: 1_000,
+  retentionMaxJobs: 1,
   logFormat: "json",
   color: "always",
 };
@@ -76,6 +80,8 @@ const ENVIRONMENT = {
   GLASSBOX_PORT: "2",
   GLASSBOX_CONCURRENCY: "2",
   GLASSBOX_QUEUES: "environment, second ,environment",
+  GLASSBOX_RETENTION_AGE: "2m",
+  GLASSBOX_RETENTION_JOBS: "2",
   GLASSBOX_LOG_FORMAT: "text",
   GLASSBOX_COLOR: "never",
 };
@@ -86,6 +92,8 @@ const FLAGS: SettingFlags = {
   port: "3",
   concurrency: "3",
   queue: ["flag", "other", "flag"],
+  retentionAge: "3h",
+  retentionJobs: "3",
   logFormat: "json",
   color: "auto",
 };
@@ -115,6 +123,8 @@ Deno.test("resolveSettings() takes every setting from the environment when the f
     port: 2,
     concurrency: 2,
     queues: ["environment", "second"],
+    retentionMaxAgeMs: 120_000,
+    retentionMaxJobs: 2,
     logFormat: "text",
     color: "never",
   });
@@ -131,6 +141,8 @@ Deno.test("resolveSettings() takes every setting but the token from a flag when 
     port: 3,
     concurrency: 3,
     queues: ["flag", "other"],
+    retentionMaxAgeMs: 10_800_000,
+    retentionMaxJobs: 3,
     logFormat: "json",
     color: "auto",
   });

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { LIMITS } from "../core/limits.ts";
 import { JobRequest } from "../core/request.ts";
+import { parseDuration } from "./duration.ts";
 import type { SettingName, Settings } from "./settings.ts";
 
 /** What each setting may be. The same rules hold for every layer; only the layer's way of writing a value differs. */
@@ -18,6 +20,7 @@ const oneOf = <const Words extends readonly [string, ...string[]]>(words: Words)
 const HOST_WANTED = "must be a host name or an IP address, without a port";
 const TOKEN_WANTED = "must be visible ASCII characters without spaces";
 const ID_WANTED = "must be the beginning of a database id, as `glassbox doctor` shows it";
+const AGE_WANTED = "must be a duration such as 12h or 30d, or a number of milliseconds in the config file";
 const QUEUES_WANTED = `must be 1 to ${QUEUES_MAX} queue names`;
 
 /**
@@ -42,6 +45,9 @@ export const RULES = {
       .min(1, QUEUES_WANTED)
       .max(QUEUES_MAX, QUEUES_WANTED)
       .transform((queues) => [...new Set(queues)]),
+  retentionMaxAgeMs: () =>
+    z.preprocess(durationOrText, z.int(AGE_WANTED).min(1, AGE_WANTED).max(LIMITS.timeoutMsMax, AGE_WANTED)),
+  retentionMaxJobs: () => wholeNumber(0, 1_000_000_000),
   logFormat: () => oneOf(["text", "json"]),
   color: () => oneOf(["auto", "always", "never"]),
 } as const satisfies Record<SettingName, () => z.ZodType>;
@@ -62,6 +68,8 @@ export function configDocument() {
       port: RULES.port(),
       concurrency: RULES.concurrency(),
       queues: RULES.queues(),
+      retentionMaxAgeMs: RULES.retentionMaxAgeMs(),
+      retentionMaxJobs: RULES.retentionMaxJobs(),
       logFormat: RULES.logFormat(),
       color: RULES.color(),
     } satisfies Record<SettingName, z.ZodType>,
@@ -80,6 +88,8 @@ export interface SettingFlags {
   /** What `serve` calls its concurrency. */
   readonly workers?: string | undefined;
   readonly queue?: readonly string[] | undefined;
+  readonly retentionAge?: string | undefined;
+  readonly retentionJobs?: string | undefined;
   readonly logFormat?: string | undefined;
   readonly color?: string | undefined;
 }
@@ -92,6 +102,8 @@ export const FLAGS: readonly (readonly [keyof SettingFlags, SettingName, string]
   ["workers", "concurrency", "--workers"],
   ["concurrency", "concurrency", "--concurrency"],
   ["queue", "queues", "--queue"],
+  ["retentionAge", "retentionMaxAgeMs", "--retention-age"],
+  ["retentionJobs", "retentionMaxJobs", "--retention-jobs"],
   ["logFormat", "logFormat", "--log-format"],
   ["color", "color", "--color"],
 ];
@@ -104,16 +116,30 @@ export const VARIABLES: readonly (readonly [string, SettingName])[] = [
   ["GLASSBOX_PORT", "port"],
   ["GLASSBOX_CONCURRENCY", "concurrency"],
   ["GLASSBOX_QUEUES", "queues"],
+  ["GLASSBOX_RETENTION_AGE", "retentionMaxAgeMs"],
+  ["GLASSBOX_RETENTION_JOBS", "retentionMaxJobs"],
   ["GLASSBOX_LOG_FORMAT", "logFormat"],
   ["GLASSBOX_COLOR", "color"],
 ];
 
 /** Turns text into what the rule of `name` checks; text that is none stays text, and the rule refuses it. */
 export function fromText(name: SettingName, text: string): unknown {
-  if (name === "port" || name === "concurrency") return /^(0|[1-9]\d{0,9})$/.test(text) ? Number(text) : text;
+  if (["port", "concurrency", "retentionMaxJobs"].includes(name)) {
+    return /^(0|[1-9]\d{0,9})$/.test(text) ? Number(text) : text;
+  }
   if (name === "queues") return text.split(",").map((queue) => queue.trim());
   if (name === "databaseToken") return text.trim();
   return text;
+}
+
+/** Milliseconds of a duration; what is none stays as it is, and is refused. */
+function durationOrText(value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  try {
+    return parseDuration(value, "");
+  } catch {
+    return value;
+  }
 }
 
 function withoutBrackets(host: string): string {

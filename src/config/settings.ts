@@ -17,6 +17,10 @@ export interface Settings {
   /** Jobs that a `serve` or `worker` process runs at once. */
   readonly concurrency: number;
   readonly queues: readonly string[];
+  /** `serve` deletes jobs that finished longer ago; null keeps them. */
+  readonly retentionMaxAgeMs: number | null;
+  /** `serve` deletes all final jobs but the newest so many; null keeps them. */
+  readonly retentionMaxJobs: number | null;
   readonly logFormat: "text" | "json";
   readonly color: "auto" | "always" | "never";
   /** The config file that was read, or null. */

@@ -8,6 +8,7 @@ import { copyJob } from "./export.ts";
 import { fileError } from "./failures.ts";
 import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
+import { Retention } from "./retention.ts";
 import { Schedules } from "./schedules.ts";
 import { type DatabaseIdentity, migrate, readIdentity, refuseNewer, SCHEMA_VERSION } from "./schema.ts";
 import type { StoreCore } from "./store_core.ts";
@@ -30,6 +31,7 @@ export class Store {
   readonly workers: Workers;
   readonly queues: Queues;
   readonly schedules: Schedules;
+  readonly retention: Retention;
   readonly changes: Changes;
   readonly id: string;
   readonly schema: number;
@@ -80,6 +82,7 @@ export class Store {
     this.workers = new Workers(core, host);
     this.queues = new Queues(core);
     this.schedules = new Schedules(core, host);
+    this.retention = new Retention(core);
   }
 
   /** Opens, and where needed creates or migrates, the database. */

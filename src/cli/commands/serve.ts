@@ -2,6 +2,7 @@ import { asGlassboxError, EXIT } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Serving } from "../../server/serve.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
+import { startRetention } from "../retaining.ts";
 import { type Scheduling, startScheduler } from "../scheduling.ts";
 import { onStopSignals, startWorker } from "./worker.ts";
 
@@ -13,6 +14,7 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
     const { serve } = await import("../../server/serve.ts");
     const worker = await startWorker(session, "serve");
     let scheduling: Scheduling | null = null;
+    const retention = startRetention(session);
     try {
       const server = await serve({
         ...session,
@@ -25,7 +27,7 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
       const exitCode = await serveUntilStopped(cli, session, server, scheduling);
       return worker.isLost ? EXIT.tryLater : exitCode;
     } finally {
-      await scheduling?.stop();
+      await Promise.all([scheduling?.stop(), retention.stop()]);
       await worker.close();
     }
   });
