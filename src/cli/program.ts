@@ -1,5 +1,6 @@
 import { Command, type CommanderError, type CommandUnknownOpts, Option } from "@commander-js/extra-typings";
 import { GlassboxError } from "../core/errors.ts";
+import { backup } from "./commands/backup.ts";
 import { doctor } from "./commands/doctor.ts";
 import { jobsArtifacts } from "./commands/artifacts.ts";
 import { jobsExport } from "./commands/export.ts";
@@ -317,6 +318,10 @@ function addTools(program: Program, cli: Cli, globals: Globals, ended: Ended): v
   program.command("verify").summary("check every invariant on a database").description(
     "Check every invariant on the database and print what breaks. Exit 74 when anything does.",
   ).option("--json", "as JSON").action((flags) => ended(verify(cli, { ...globals(), ...flags })));
+  program.command("backup").summary("copy the database while it is in use").description(
+    "Write a consistent copy of the database to a new file, while others go on using it.",
+  ).argument("<file>").option("--force", "replace a file that is there").option("--json", "as JSON")
+    .action((file, flags) => ended(backup(cli, { ...globals(), ...flags }, file)));
   program.command("version").summary("print the version").description(
     "Print the version, and which runtime runs it.",
   ).option("--json", "as JSON")

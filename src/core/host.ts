@@ -37,6 +37,11 @@ export interface Files {
   readPieces(path: string, pieceBytes: number): AsyncIterable<Uint8Array>;
   /** Writes to a temporary name in the same directory and renames it, so that readers see all or nothing. */
   writeAtomic(path: string, bytes: Uint8Array, options?: { mode?: number; sync?: boolean }): Promise<void>;
+  /**
+   * Makes a finished file durable and gives it its name, in the same directory. Without `replace` it rejects with
+   * EEXIST when there is something of that name.
+   */
+  publish(from: string, to: string, options: { replace: boolean }): Promise<void>;
   makeDirectory(path: string, mode?: number): Promise<void>;
   list(path: string): Promise<string[]>;
   /** Removes a file or a whole directory; silent when it is not there. */

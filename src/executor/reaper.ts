@@ -128,7 +128,7 @@ async function recordTruth(context: ExecutorContext, worker: Holder, job: Job): 
 }
 
 /** Unfinished text that was already shown becomes lines, so that nothing a watcher saw disappears. */
-async function lastWords(context: ExecutorContext, jobId: string): Promise<Captured> {
+export async function lastWords(context: Pick<ExecutorContext, "store">, jobId: string): Promise<Captured> {
   const partials = await context.store.lines.partials(jobId);
   if (partials.length === 0) return { chunks: [], partials: {} };
   const firstSeq = await context.store.lines.lastSeq(jobId) + 1;

@@ -19,6 +19,7 @@ export function createFiles(fifoWaitMs: number): Files {
     read: (file, bytesMax) => readBounded(file, bytesMax, fifoWaitMs),
     readPieces: (file, pieceBytes) => readPieces(file, pieceBytes, fifoWaitMs),
     writeAtomic,
+    publish,
     async makeDirectory(directory, mode) {
       await fs.mkdir(directory, mode === undefined ? { recursive: true } : { recursive: true, mode });
     },
@@ -83,6 +84,23 @@ async function writeWhole(file: string, bytes: Uint8Array, mode: number, sync: b
   } finally {
     await handle.close();
   }
+}
+
+async function publish(from: string, to: string, { replace }: { replace: boolean }): Promise<void> {
+  const handle = await fs.open(from, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  if (replace) {
+    await fs.rename(from, to);
+  } else {
+    // A rename would replace what came meanwhile; a second name for the file is refused instead.
+    await fs.link(from, to);
+    await fs.rm(from);
+  }
+  await syncDirectory(path.dirname(to));
 }
 
 async function syncDirectory(directory: string): Promise<void> {

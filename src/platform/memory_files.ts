@@ -79,6 +79,18 @@ export class MemoryFiles implements Files {
     this.write(path, bytes, options.mode);
   }
 
+  // deno-lint-ignore require-await
+  async publish(from: string, to: string, { replace }: { replace: boolean }): Promise<void> {
+    this.#fault({ name: "files.publish", subject: to });
+    const file = this.#entries.get(normal(from));
+    if (file === undefined) throw nothingThere(from);
+    this.#checkParent(to);
+    if (!replace && this.look(to) !== null) throw nodeError("EEXIST", `link ${to}`, to);
+    if (this.look(to)?.kind === "directory") throw nodeError("EISDIR", `${to} is a directory`, to);
+    this.#entries.delete(normal(from));
+    this.#entries.set(normal(to), file);
+  }
+
   /** `writeAtomic` for the test itself: no fault, no wait. */
   write(path: string, bytes: Uint8Array, mode: number = FILE_MODE): void {
     this.#checkParent(path);

@@ -93,6 +93,17 @@ export class Connection {
     }
   }
 
+  /** Moves all that write-ahead logging holds into the file and ends it: the file alone is then the database. */
+  async disableWal(): Promise<void> {
+    const rows = await this.read(statement("PRAGMA journal_mode = DELETE"));
+    const mode = String(rows[0]?.journal_mode ?? "");
+    if (mode === "delete") return;
+    throw new GlassboxError(
+      "storage_busy",
+      `Cannot make ${this.display} one file as something else uses it (journal mode is ${mode}): try again`,
+    );
+  }
+
   close(): void {
     this.#driver.close();
   }

@@ -115,6 +115,16 @@ export class Store {
     await copyJob(this.#core, target.#core, jobId);
   }
 
+  /** Copies an embedded database as it is now into an empty or new file, without free pages; others may write on. */
+  async copyInto(path: string): Promise<void> {
+    await this.#connection.read(statement("VACUUM INTO ?", path));
+  }
+
+  /** Makes the file alone the whole database, to be moved or copied; the next to open it changes that back. */
+  async seal(): Promise<void> {
+    await this.#writer.exclusively(() => this.#connection.disableWal());
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;

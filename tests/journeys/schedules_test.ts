@@ -123,4 +123,23 @@ for (const program of programs()) {
     assert.deepEqual((await Promise.all([one.ended, two.ended])).map(({ code }) => code), [0, 0]);
     assert.equal((await sandbox.run(["verify"])).code, 0);
   });
+
+  Deno.test(`a server ${name} that is killed between two times loses none and repeats none`, async () => {
+    await using sandbox = await newSandbox(program);
+    const every = ["--cron", "* * * * * *", "--catch-up", "all"];
+    assert.equal((await sandbox.run(["schedules", "add", "tick", ...every, "--", "true"])).code, 0);
+    const { settledUntilMs } = await sandbox.json<ScheduleOutlook>(["schedules", "show", "tick"]);
+    for (let kills = 0; kills < 3; kills++) {
+      const before = (await listJobs(sandbox)).length;
+      await using server = await sandbox.serve();
+      while ((await listJobs(sandbox)).length < before + 2);
+      server.signal("SIGKILL");
+      await server.ended;
+    }
+    const due = (await listJobs(sandbox)).map(({ dueAtMs }) => dueAtMs!).sort();
+    const first = Math.floor(settledUntilMs / 1_000) * 1_000 + 1_000;
+    assert.deepEqual(due, due.map((_, index) => first + index * 1_000));
+    const end = await sandbox.json<ScheduleOutlook>(["schedules", "show", "tick"]);
+    assert.equal(end.settledUntilMs, due.at(-1));
+  });
 }

@@ -28,6 +28,8 @@ export function jobsExport(cli: Cli, flags: JobsFlags & { to: string }, word: st
       const target = await Store.open(options, host);
       try {
         await store.exportJob(id, target);
+        // Else what was written may lie beside the file, which is to be whole by itself.
+        await target.seal();
       } finally {
         await target.close();
       }
@@ -37,7 +39,7 @@ export function jobsExport(cli: Cli, flags: JobsFlags & { to: string }, word: st
       throw error;
     } finally {
       await host.files.remove(runDirectory);
-      await host.files.remove(`${path}.lock`);
+      for (const end of [".lock", "-wal", "-shm"]) await host.files.remove(path + end);
     }
     await talk.say(`wrote job ${id} to ${path}`);
     return EXIT.completed;

@@ -77,6 +77,20 @@ export const FILE_CHECKS: Checks = {
     assert.deepEqual(await host.files.list(directory), ["d"]);
   },
 
+  "publish() gives a finished file its name, and replaces only when asked": async ({ host, directory }) => {
+    const [from, to] = [`${directory}/from`, `${directory}/to`];
+    await host.files.writeAtomic(from, bytesOf("one"));
+    await host.files.publish(from, to, { replace: false });
+    assert.deepEqual(await host.files.list(directory), ["to"]);
+    await host.files.writeAtomic(from, bytesOf("two"));
+    await rejectsWith("EEXIST", host.files.publish(from, to, { replace: false }));
+    assert.equal(fs.readFileSync(to, "utf8"), "one");
+    await host.files.publish(from, to, { replace: true });
+    assert.equal(fs.readFileSync(to, "utf8"), "two");
+    assert.deepEqual(await host.files.list(directory), ["to"]);
+    await rejectsWith("ENOENT", host.files.publish(from, to, { replace: true }));
+  },
+
   "makeDirectory(), list() and remove() work on whole trees": async ({ host, directory }) => {
     await host.files.makeDirectory(`${directory}/a/b`, 0o700);
     await host.files.makeDirectory(`${directory}/a/b`);
