@@ -58,13 +58,19 @@ async function showHelp(cli: Cli, why: string, exitCode: number): Promise<number
   return exitCode;
 }
 
+function takesProgram({ plan }: Cli, { own }: SplitWords): boolean {
+  if (plan.mode === "run") return true;
+  return "command" in plan && plan.command === "schedules" && own[own.indexOf("schedules") + 1] === "add";
+}
+
 async function runCommand(cli: Cli, argv: readonly string[]): Promise<number> {
   const { terminal } = cli.host;
   const words = splitWords(argv);
-  const takesProgram = "command" in cli.plan && ["run", "schedules"].includes(cli.plan.command);
-  if (words.program !== null && !takesProgram) {
-    const who = "only `glassbox run` and `glassbox schedules add` take a program behind it";
-    throw new GlassboxError("usage", `Cannot use \`--\` here: ${who}`);
+  if (words.program !== null && !takesProgram(cli, words)) {
+    throw new GlassboxError(
+      "usage",
+      "Cannot use `--` here: only `glassbox run` and `glassbox schedules add` take a program behind it",
+    );
   }
   let exitCode: Promise<number> | null = null;
   let out = "";

@@ -62,6 +62,7 @@ for (const program of programs()) {
       [["x", "--cron", "@daily", "--catch-up", "some", "--", "true"], 64, /--catch-up/],
       [["x", "--cron", "@daily", "--queue", "No Queue", "--", "true"], 64, /--queue/],
       [["x", "--cron", "@daily", "--timeout", "-1", "--", "true"], 64, /--timeout/],
+      [["x", "--cron", "@daily", "--attempts", "0", "--", "true"], 64, /--attempts/],
       [["A b", "--cron", "@daily", "--", "true"], 64, /NAME must be 1 to 64 of a-z/],
       [["x", "--cron", "@daily"], 64, /neither a task nor/],
       [["x", "--", "true"], 64, /--cron/],

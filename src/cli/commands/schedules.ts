@@ -154,6 +154,9 @@ const FLAG_NAMES: Readonly<Record<string, string>> = {
   "request.timeoutMs": "--timeout",
   "request.graceMs": "--grace",
   "request.outputBytesMax": "--output-max",
+  "request.maxAttempts": "--attempts",
+  "request.backoffMs": "--backoff",
+  "request.concurrencyKey": "--concurrency-key",
 };
 
 /** A refused value that the command line gave is a mistake there, and is told under the flag's name. */
