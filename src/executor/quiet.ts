@@ -70,7 +70,7 @@ export class QuietWatch {
         continue;
       }
       const looks = look();
-      const usedMs = looks.reduce((sum, process) => sum + process.cpuMs, 0);
+      const usedMs = looks.reduce((sum, { cpuMs }) => sum + cpuMs, 0);
       report({ forMs: Math.round(silentMs), ...diagnose(looks, Math.max(0, usedMs - cpuMs)) });
       cpuMs = usedMs;
       told++;
