@@ -213,8 +213,13 @@ for (const program of programs()) {
       await using sandbox = await newSandbox(program);
       await using disk = await smallDisk(join(sandbox.directory, "disk"), "2m");
       const env = { GLASSBOX_DB: join(disk.path, "jobs.db") };
-      const script = "yes 'a line of some length that fills a disk before long' | head -n 200000";
-      const ended = await sandbox.run(["run", "--", "sh", "-c", script], { env });
+      const gate = await makeGate(sandbox.directory);
+      const script =
+        `echo before; read x < "$0"; yes 'a line of some length that fills a disk' | head -n 200000`;
+      const running = sandbox.start(["run", "--", "sh", "-c", script, gate.path], { env });
+      await running.said(/before/, "stdout");
+      await gate.open();
+      const ended = await running.ended;
       assert.equal(ended.code, 74, ended.err);
       assert.equal(complaints(ended.err).length, 1, ended.err);
       assert.match(complaints(ended.err)[0]!, /jobs\.db as its disk is full: free some space and try again$/);
