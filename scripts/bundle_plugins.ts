@@ -31,8 +31,9 @@ function bindAddon() {
   try {
     ({${names}} = globalThis.__glassboxBinary.loadAddon());
   } catch (cause) {
-    throw new Error("Cannot load the libSQL library as the temporary directory must be writable and allow " +
-      "executable mappings: current value is " + require("node:os").tmpdir() + " (" + cause.message + ")", { cause });
+    const message = "Cannot load the libSQL library as the temporary directory must be writable and allow " +
+      "executable mappings: current value is " + require("node:os").tmpdir();
+    throw Object.assign(new Error(message, { cause }), { code: "ADDON_NOT_LOADED" });
   }
 }
 ${source.slice(head![0].length)}`;

@@ -26,6 +26,8 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
   const code = sqliteCode(error);
   const make = (kind: ConstructorParameters<typeof GlassboxError>[0], text: string) =>
     new GlassboxError(kind, text, { cause: error });
+  // A compiled binary unpacks its library there; its own words name the directory and say what to do.
+  if (code === "ADDON_NOT_LOADED") return make("storage_cannot_create", messageOf(error));
   if (isBusy(error)) {
     return make(
       "storage_busy",
