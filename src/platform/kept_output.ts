@@ -65,6 +65,7 @@ class Kept implements KeptPipes {
   readonly #calls: LinuxCalls;
   readonly #request: KeepRequest;
   readonly #ends: readonly [number, number];
+  readonly #watch: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #keeper: Keeper | null = null;
   /** A keeper is no longer of use, or not to be had. */
@@ -75,12 +76,16 @@ class Kept implements KeptPipes {
     this.#request = request;
     this.#ends = [out.read, err.read];
     this.writeEnds = [out.write, err.write];
+    this.#watch = calls.watch(this.#ends);
     const onBytes = () => this.#callKeeper();
+    const first = () => this.#first();
     const onEnd = () => {
-      if (!this.stdout.isOpen && !this.stderr.isOpen) this.#dismissKeeper();
+      if (this.stdout.isOpen || this.stderr.isOpen) return;
+      this.#calls.close(this.#watch);
+      this.#dismissKeeper();
     };
-    this.stdout = new KeptSource(calls, out.read, request.stdout, { onBytes, onEnd });
-    this.stderr = new KeptSource(calls, err.read, request.stderr, { onBytes, onEnd });
+    this.stdout = new KeptSource(calls, out.read, request.stdout, { onBytes, onEnd, first });
+    this.stderr = new KeptSource(calls, err.read, request.stderr, { onBytes, onEnd, first });
   }
 
   connect(child: ChildProcess): void {
@@ -91,7 +96,7 @@ class Kept implements KeptPipes {
   }
 
   discard(): void {
-    [...this.writeEnds, ...this.#ends].forEach(this.#calls.close);
+    [...this.writeEnds, ...this.#ends, this.#watch].forEach(this.#calls.close);
   }
 
   release(stream: StreamName, bytes: number): void {
@@ -102,6 +107,13 @@ class Kept implements KeptPipes {
     this.stdout.stop();
     this.stderr.stop();
     this.#dismissKeeper();
+  }
+
+  /** The stream that has waited longest to be read, while both are open. */
+  #first(): KeptSource | null {
+    if (!this.stdout.isOpen || !this.stderr.isOpen) return null;
+    const pipe = this.#calls.firstReadable(this.#watch);
+    return pipe === this.#ends[0] ? this.stdout : pipe === this.#ends[1] ? this.stderr : null;
   }
 
   #callKeeper(): void {
@@ -127,6 +139,8 @@ class Kept implements KeptPipes {
 interface Listener {
   onBytes(): void;
   onEnd(): void;
+  /** Who is to be read first, as far as that is known. */
+  first(): KeptSource | null;
 }
 
 /** One output pipe, read by way of a file. */
@@ -156,11 +170,15 @@ class KeptSource implements Source {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     let taken = 0;
-    let looks = 0;
+    let looks = 1;
     while (this.#open) {
+      if (looks > 0) await this.#letFirstGoFirst();
+      if (!this.#open) break;
       const piece = this.#next();
       if (piece === null) {
-        await this.#more(looks++);
+        // Only a look takes a pipe that has been emptied out of the kernel's list, and so out of its order.
+        this.#listener.first();
+        await this.#more(looks++ - 1);
         continue;
       }
       if (piece.length === 0) break;
@@ -182,6 +200,14 @@ class KeptSource implements Source {
     this.#file = null;
     this.#wake();
     this.#listener.onEnd();
+  }
+
+  /** Lines of both streams that were written within one pause are to be numbered in the order of writing. */
+  async #letFirstGoFirst(): Promise<void> {
+    const first = this.#listener.first();
+    if (first === null || first === this) return;
+    first.lookNow();
+    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
   lookNow(): void {

@@ -19,6 +19,10 @@ export interface LinuxCalls {
   readAt(file: number, buffer: Uint8Array, at: number): number;
   /** What a read of the pipe would meet now. */
   look(pipe: number): "bytes" | "end" | "nothing";
+  /** Watches pipes together, to know which became readable first; -1 when that is not to be had. */
+  watch(pipes: readonly number[]): number;
+  /** The pipe of a watch that has been readable for longest, or null. */
+  firstReadable(watch: number): number | null;
   /** Waits in a thread until there is something or the time is over; null where no thread can be had. */
   readonly readable: ((descriptor: number, waitMs: number) => Promise<unknown>) | null;
   /** Gives the disk space of the file's first bytes back, without moving the rest. False when that is not possible. */
@@ -38,6 +42,11 @@ const SPLICE_NONBLOCK = 2;
 const POLLIN = 1;
 /** Where the low byte of `revents` is in a `struct pollfd` of the little-endian machines there are. */
 const REVENTS_AT = 6;
+const EPOLL_CTL_ADD = 1;
+/** `struct epoll_event` is packed on x86-64 only; its data follow the events. */
+const EPOLL_DATA_AT = process.arch === "x64" ? 4 : 8;
+const EPOLL_EVENT_BYTES = 16;
+const EPOLL_EVENTS_MAX = 4;
 const PUNCH_HOLE_KEEP_SIZE = 2 | 1;
 
 /** Parameters of each call, in Deno's words; Bun's differ for pointers only. */
@@ -50,6 +59,9 @@ const SIGNATURES: Readonly<Record<string, readonly string[]>> = {
   pread: ["i32", "buffer", "usize", "i64"],
   poll: ["buffer", "usize", "i32"],
   fallocate: ["i32", "i32", "i64", "i64"],
+  epoll_create1: ["i32"],
+  epoll_ctl: ["i32", "i32", "i32", "buffer"],
+  epoll_wait: ["i32", "buffer", "i32", "i32"],
 };
 
 let loading: Promise<LinuxCalls | null> | undefined;
@@ -113,6 +125,14 @@ function pollEntry(descriptor: number): Uint8Array {
   return new Uint8Array(Int32Array.of(descriptor, POLLIN).buffer);
 }
 
+function epollEvent(pipe: number): Uint8Array<ArrayBuffer> {
+  const event = new Uint8Array(EPOLL_EVENT_BYTES);
+  const view = new DataView(event.buffer);
+  view.setUint32(0, POLLIN, true);
+  view.setInt32(EPOLL_DATA_AT, pipe, true);
+  return event;
+}
+
 function common(calls: Calls): Omit<LinuxCalls, "readable"> {
   const call = (name: string, ...args: unknown[]) => calls[name]!(...args) as number;
   return {
@@ -131,6 +151,17 @@ function common(calls: Calls): Omit<LinuxCalls, "readable"> {
       const entry = pollEntry(pipe);
       if (call("poll", entry, 1, 0) === 0) return "nothing";
       return (entry[REVENTS_AT]! & POLLIN) !== 0 ? "bytes" : "end";
+    },
+    watch(pipes) {
+      const watch = call("epoll_create1", O_CLOEXEC);
+      for (const pipe of pipes) call("epoll_ctl", watch, EPOLL_CTL_ADD, pipe, epollEvent(pipe));
+      return watch;
+    },
+    firstReadable(watch) {
+      const events = new Uint8Array(EPOLL_EVENTS_MAX * EPOLL_EVENT_BYTES);
+      // All are asked for: the kernel moves those that it tells of to the end of its list.
+      if (call("epoll_wait", watch, events, EPOLL_EVENTS_MAX, 0) < 1) return null;
+      return new DataView(events.buffer).getInt32(EPOLL_DATA_AT, true);
     },
     punch: (file, bytes) => call("fallocate", file, PUNCH_HOLE_KEEP_SIZE, 0n, BigInt(bytes)) === 0,
   };
