@@ -82,10 +82,15 @@ class EmbeddedDatabase implements Driver {
   }
 
   disconnect(): void {
+    const database = this.#database;
+    this.#database = null;
     this.#isReady = false;
     this.#prepared.clear();
-    this.#database?.close();
-    this.#database = null;
+    try {
+      database?.close();
+    } catch {
+      // It is given up in any case.
+    }
   }
 
   close(): void {

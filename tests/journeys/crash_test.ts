@@ -143,6 +143,27 @@ for (const program of programs()) {
     assert.deepEqual(attemptDirectories(sandbox), []);
   });
 
+  Deno.test(`kill -9 of run ${name} while its last lines wait for their commit: no line is lost`, async () => {
+    await using sandbox = await newSandbox(program);
+    const gate = await makeGate(sandbox.directory);
+    const script = 'echo up; read x < "$0"; echo last; echo words >&2; printf unfinished; exit 7';
+    const running = sandbox.start(["run", "--", "sh", "-c", script, gate.path]);
+    await running.said(/up/, "stdout");
+    const [job] = await listJobs(sandbox);
+    const { attempts } = await showJob(sandbox);
+    {
+      using _ = await holdWriteLock(sandbox.database);
+      await gate.open();
+      await processesEnd([attempts[0]!.pid!]);
+      await kill(running);
+    }
+    const next = await sandbox.run(["jobs", "wait", job!.id]);
+    assert.notEqual(next.code, 0, next.err);
+    const lines = await linesOf(sandbox, job!.id);
+    assert.deepEqual(lines.map((line) => line.seq), [1, 2, 3, 4]);
+    assert.deepEqual(lines.map((line) => line.text).sort(), ["last", "unfinished", "up", "words"]);
+  });
+
   Deno.test(`kill -9 of run ${name} before its job was stored: there is no job, and nothing is in the way`, async () => {
     await using sandbox = await newSandbox(program);
     await sandbox.run(["doctor"]);
