@@ -4,7 +4,7 @@ import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Task } from "../core/task.ts";
 import { Recorder } from "../logs/recorder.ts";
-import { cancelTopic } from "../store/jobs.ts";
+import { cancelTopic, type Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import { AttemptDirectory } from "./attempt_directory.ts";
 import { attemptMarker } from "./command.ts";
@@ -192,6 +192,8 @@ export class Attempt {
 
   async #finish(work: Work, recorder: Recorder, wallMs: number): Promise<void> {
     if (this.#stopper.reason === "fenced") return await this.#giveUp(recorder);
+    // The last lines may wait long for their commit; should this process die meanwhile, its job has ended all the same.
+    if (recorder.isStoring) await this.#note(work, recorder, recorder.end(), wallMs);
     const last = await recorder.close();
     const { droppedLines, droppedBytes } = recorder.totals;
     if (droppedLines > 0) {
@@ -204,6 +206,18 @@ export class Attempt {
     const { droppedProgress } = this.#reports;
     if (droppedProgress > 0) this.#reports.event("progress_dropped", { droppedProgress });
     await this.#reports.settled();
+    const finish = await this.#note(work, recorder, last, wallMs);
+    await recordEnd(
+      this.#context,
+      { job: this.#job, fence: this.#fence, keepFor: this.#keepFor },
+      finish,
+      last,
+    );
+    await this.#directory.remove();
+  }
+
+  /** Leaves the outcome as it stands in the attempt's directory, for whoever starts next after a crash. */
+  async #note(work: Work, recorder: Recorder, last: Captured, wallMs: number): Promise<Finish> {
     const evidence = {
       exitCode: work.exit?.code ?? null,
       signal: work.exit?.signal ?? null,
@@ -214,13 +228,7 @@ export class Attempt {
     };
     const finish = { ...this.#verdict(work), evidence } satisfies Finish;
     await this.#directory.saveOutcome(finish, last).catch(() => undefined);
-    await recordEnd(
-      this.#context,
-      { job: this.#job, fence: this.#fence, keepFor: this.#keepFor },
-      finish,
-      last,
-    );
-    await this.#directory.remove();
+    return finish;
   }
 
   /** The final state: a stop from outside outweighs how the work ended, unless the work had ended before it. */

@@ -46,7 +46,7 @@ export async function prepareJob(
     id,
     task: task.name,
     inputJson,
-    requestSha256: await sha256Hex(canonicalJson(body)),
+    requestSha256: key === null ? "" : await sha256Hex(canonicalJson(body)),
     key,
     queue: parsed.queue,
     priority: parsed.priority,

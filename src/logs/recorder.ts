@@ -48,12 +48,15 @@ export class Recorder {
   #frames = new FrameBuffer(LIMITS.chunkBytesMax);
   /** Chunks whose commit failed; they are given back by `close`, so that no number is missing. */
   #unstored: readonly LineChunk[] = [];
+  /** What was left when the streams ended. */
+  #last: LineChunk[] = [];
   #nextSeq: number;
   #totals = { lineCount: 0, outputBytes: 0, droppedLines: 0, droppedBytes: 0 };
   #tail: Uint8Array[] = [];
   #flushing: Promise<void> | null = null;
   #room: (() => void)[] = [];
   #failed = false;
+  #isStoring = false;
   #closed = new AbortController();
 
   constructor(options: RecorderOptions) {
@@ -75,17 +78,29 @@ export class Recorder {
     }
   }
 
-  /** Ends both streams and gives what is not stored yet, to be committed together with the final state. */
-  async close(): Promise<Captured> {
+  /** True while a commit is under way, which takes long when another program holds the database. */
+  get isStoring(): boolean {
+    return this.#isStoring;
+  }
+
+  /** Ends both streams and gives all that is not known to be stored, without waiting for the commit under way. */
+  end(): Captured {
     this.#closed.abort();
-    await this.#flushing;
     for (const stream of ["stdout", "stderr"] as const) {
       const last = this.#streams[stream].splitter.end();
       if (last !== null) this.#add(stream, last.bytes, last.end);
       this.#streams[stream].partialChanged = true;
     }
-    const { chunks, partials } = this.#take();
-    return { chunks: [...this.#unstored, ...chunks], partials };
+    this.#last.push(...this.#frames.take());
+    this.#wakeWaiting();
+    return { chunks: [...this.#unstored, ...this.#last], partials: { stdout: null, stderr: null } };
+  }
+
+  /** Ends both streams and gives what is not stored yet, to be committed together with the final state. */
+  async close(): Promise<Captured> {
+    this.end();
+    await this.#flushing;
+    return { chunks: [...this.#unstored, ...this.#last], partials: this.#takePartials() };
   }
 
   get totals(): OutputTotals {
@@ -138,7 +153,9 @@ export class Recorder {
         const captured = this.#take();
         this.#unstored = captured.chunks;
         const bytes = { stdout: this.#streams.stdout.bytes, stderr: this.#streams.stderr.bytes };
+        this.#isStoring = true;
         if (captured.chunks.length > 0 || Object.keys(captured.partials).length > 0) await store(captured);
+        this.#isStoring = false;
         this.#unstored = [];
         this.#options.onStored?.(bytes);
         if (this.#frames.bytes < LIMITS.chunkBytesMax) {

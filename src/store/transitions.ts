@@ -17,6 +17,7 @@ export interface NewJob {
   readonly id: string;
   readonly task: string;
   readonly inputJson: string;
+  /** Empty without a key, as nothing is ever compared with it then. */
   readonly requestSha256: string;
   readonly key: string | null;
   readonly queue: string;

@@ -150,15 +150,14 @@ for (const program of programs()) {
     const running = sandbox.start(["run", "--", "sh", "-c", script, gate.path]);
     await running.said(/up/, "stdout");
     const [job] = await listJobs(sandbox);
-    const { attempts } = await showJob(sandbox);
     {
       using _ = await holdWriteLock(sandbox.database);
       await gate.open();
-      await processesEnd([attempts[0]!.pid!]);
+      await fileAppears(join(runDirectory(sandbox), "attempts", `${job!.id}.${job!.epoch}`, "outcome.json"));
       await kill(running);
     }
     const next = await sandbox.run(["jobs", "wait", job!.id]);
-    assert.notEqual(next.code, 0, next.err);
+    assert.equal(next.code, 7, next.err);
     const lines = await linesOf(sandbox, job!.id);
     assert.deepEqual(lines.map((line) => line.seq), [1, 2, 3, 4]);
     assert.deepEqual(lines.map((line) => line.text).sort(), ["last", "unfinished", "up", "words"]);
