@@ -4,7 +4,7 @@ CREATE TABLE jobs (
   id TEXT PRIMARY KEY,
   task TEXT NOT NULL,
   input TEXT NOT NULL,
-  -- SHA-256 of the whole request in canonical JSON: tells a repeated request from another with the same key; empty without one.
+  -- SHA-256 of the request in canonical JSON, for one with a key: tells a repeated request from another.
   request_sha256 TEXT NOT NULL,
   key TEXT UNIQUE,
   queue TEXT NOT NULL,
