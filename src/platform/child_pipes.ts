@@ -12,12 +12,7 @@ import { type Libc, loadLibc } from "./bun_libc.ts";
 import { keepOutput, type KeptPipes } from "./kept_output.ts";
 import { codeOf } from "./node_error.ts";
 import { bun, engine } from "./runtime.ts";
-
-/** One stream of a child, read piece by piece. */
-export interface Source extends AsyncIterable<Uint8Array> {
-  /** Ends the iteration, even one that waits, and gives the descriptor back. */
-  abandon(): void;
-}
+import type { Source } from "./source.ts";
 
 /** What is to be connected. */
 export interface PipeRequest {

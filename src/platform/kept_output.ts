@@ -8,7 +8,7 @@ import process from "node:process";
 import type { KeepRequest, KeptOutput } from "../core/host.ts";
 import type { StreamName } from "../core/job.ts";
 import { EMPTY_BYTES } from "../core/bytes.ts";
-import type { Source } from "./child_pipes.ts";
+import type { Source } from "./source.ts";
 import { type LinuxCalls, linuxCalls } from "./linux_calls.ts";
 
 /** What a pipe of Linux holds. */

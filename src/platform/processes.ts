@@ -13,7 +13,8 @@ import type {
   SignalName,
   SpawnRequest,
 } from "../core/host.ts";
-import { type ChildPipes, type ConnectedPipes, type Input, makePipes, type Source } from "./child_pipes.ts";
+import { type ChildPipes, type ConnectedPipes, type Input, makePipes } from "./child_pipes.ts";
+import type { Source } from "./source.ts";
 import { findProgram } from "./find_program.ts";
 import { codeOf } from "./node_error.ts";
 import { countMarked, identityOf, killMarked, startTicks, usageOf } from "./proc.ts";
