@@ -1,5 +1,6 @@
 import { formatDuration, parseDuration } from "../../config/duration.ts";
 import { concatBytes } from "../../core/bytes.ts";
+import { commandLine, parsePreview } from "../../core/command_line.ts";
 import { displayCut, displayText } from "../../core/display.ts";
 import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
 import { JOB_STATES, type JobState, type JobSummary, type LogLine, type StreamName } from "../../core/job.ts";
@@ -11,9 +12,9 @@ import { sayOutcome } from "../follow_job.ts";
 import { allEvents, jobDocument } from "../job_document.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
 import { createStyle, stateText, wantsColor } from "../style.ts";
+import { utcTime } from "../utc_time.ts";
 import { table } from "../table.ts";
 import { showJob } from "../job_page.ts";
-import { shellWord } from "../shell_word.ts";
 import { submitAndRun, wholeNumber, writeJson } from "./run.ts";
 
 const NEWLINE = new Uint8Array([10]);
@@ -51,7 +52,7 @@ async function writeTable(session: Session, jobs: readonly JobSummary[]): Promis
   const header = ["ID", "STATE", "SUBMITTED (UTC)", "TOOK", "WHAT"];
   const rows = jobs.map((
     job,
-  ) => [job.id, job.state, timeText(job.createdAtMs), tookText(job), whatText(job)]);
+  ) => [job.id, job.state, utcTime(job.createdAtMs), tookText(job), whatText(job)]);
   await host.terminal.stdout.write(table([header, ...rows], (text, row, column) => {
     if (row === 0) return style.bold(text);
     return column === 1 ? stateText(style, text as JobState) : text;
@@ -227,31 +228,13 @@ function demandLimit(text: string): number {
 }
 
 function whatText({ task, inputPreview }: JobSummary): string {
-  return displayCut(task === "exec" ? commandText(inputPreview) : task, 60);
-}
-
-/** The command line of a program's job, as far as the preview of its input reaches. */
-function commandText(preview: string): string {
-  // A preview that was cut is mended so far that what there is of it can be read.
-  const mended = `${preview.slice(0, -1).replace(/\\(u[0-9a-f]{0,3})?$/, "")}…"]}`;
-  for (const text of [preview, mended]) {
-    try {
-      const { program, args } = JSON.parse(text) as { program?: unknown; args?: unknown };
-      return [program, ...(Array.isArray(args) ? args : [])].map((word) => shellWord(String(word))).join(" ");
-    } catch {
-      // The next text may be sound.
-    }
-  }
-  return preview;
+  const what = task === "exec" ? commandLine(parsePreview(inputPreview)) ?? inputPreview : task;
+  return displayCut(what, 60);
 }
 
 function tookText(job: JobSummary): string {
   if (job.startedAtMs === null || job.finishedAtMs === null) return "";
   return formatDuration(job.finishedAtMs - job.startedAtMs);
-}
-
-function timeText(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 19).replace("T", " ");
 }
 
 function isoTime(ms: number): string {

@@ -8,7 +8,7 @@ import { resolvePath } from "../../core/paths.ts";
 import { idMaker, prepareJob } from "../../executor/submit.ts";
 import { Worker } from "../../executor/worker.ts";
 import type { NewJob } from "../../store/transitions.ts";
-import { shellWord } from "../shell_word.ts";
+import { shellWord } from "../../core/command_line.ts";
 import { followJob, sayOutcome } from "../follow_job.ts";
 import { jobDocument } from "../job_document.ts";
 import { readNamed, readTaskInput } from "../read_input.ts";

@@ -3,7 +3,8 @@ import { EXIT, GlassboxError, isGlassboxError } from "../../core/errors.ts";
 import type { Schedule } from "../../core/schedule.ts";
 import { outlook, prepareSchedule, type ScheduleOutlook } from "../../executor/schedule.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
-import { shellWord } from "../shell_word.ts";
+import { commandLine } from "../../core/command_line.ts";
+import { utcTime } from "../utc_time.ts";
 import { createStyle, wantsColor } from "../style.ts";
 import { table } from "../table.ts";
 import { makeRequest, type RunFlags, writeJson } from "./run.ts";
@@ -103,7 +104,7 @@ function page(one: ScheduleOutlook): string {
     ["catch-up", one.catchUp],
     ["paused", one.paused ? "yes" : "no"],
     ["next (UTC)", nextText(one)],
-    ["settled until (UTC)", timeText(one.settledUntilMs)],
+    ["settled until (UTC)", utcTime(one.settledUntilMs)],
     ["runs", displayCut(whatText(one), 1_000)],
     ["queue", one.request.queue],
     ...one.warning === null ? [] : [["note", one.warning]],
@@ -171,16 +172,9 @@ function underFlagNames(error: unknown): unknown {
 function nextText(one: ScheduleOutlook): string {
   if (one.paused) return "paused";
   if (one.nextMs.length === 0) return "never again";
-  return one.nextMs.map(timeText).join(", ");
-}
-
-function timeText(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 19).replace("T", " ");
+  return one.nextMs.map(utcTime).join(", ");
 }
 
 function whatText({ request }: Schedule): string {
-  if (request.task !== "exec") return request.task;
-  const input = request.input as { program?: unknown; args?: unknown };
-  const words = [input.program, ...(Array.isArray(input.args) ? input.args : [])];
-  return words.map((word) => shellWord(String(word))).join(" ");
+  return request.task === "exec" ? commandLine(request.input) ?? request.task : request.task;
 }

@@ -1,5 +1,7 @@
 /** Times, durations and sizes for people. */
 
+import { commandLine, parsePreview } from "../../core/command_line.ts";
+
 export function clockTime(atMs: number): string {
   return new Date(atMs).toLocaleTimeString(undefined, { hour12: false });
 }
@@ -29,25 +31,12 @@ export function byteSize(bytes: number): string {
 
 /** An exec job as one would type it, any other as its task and input. */
 export function describeInput(task: string, input: unknown): string {
-  const { program, args } = (input ?? {}) as { program?: unknown; args?: unknown };
-  if (task !== "exec" || typeof program !== "string") return `${task} ${JSON.stringify(input)}`;
-  return [program, ...(Array.isArray(args) ? args : [])].map(shellWord).join(" ");
+  const command = task === "exec" ? commandLine(input) : null;
+  return command ?? `${task} ${JSON.stringify(input)}`;
 }
 
-/** The same from a preview, which is no JSON where it was cut: then it mostly lacks the end of an argument. */
+/** The same from a preview, or the preview as it is where it cannot be read. */
 export function describePreview(task: string, preview: string): string {
-  const mended = `${preview.slice(0, -1).replace(/\\(u[0-9a-f]{0,3})?$/, "")}…"]}`;
-  for (const text of [preview, mended]) {
-    try {
-      return describeInput(task, JSON.parse(text));
-    } catch {
-      // The next one, or the preview as it is.
-    }
-  }
-  return `${task} ${preview}`;
-}
-
-function shellWord(word: unknown): string {
-  const text = String(word);
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  const input = parsePreview(preview);
+  return input === undefined ? `${task} ${preview}` : describeInput(task, input);
 }
