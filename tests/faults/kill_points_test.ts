@@ -2,7 +2,7 @@
  * Kill points: command lines and servers are killed (kill -9) at random moments, again and again, on one database.
  * What was acknowledged must stand, no effect may be had twice, and every record must be sound.
  *
- * A round costs some 0.2 s. GLASSBOX_KILL_ROUNDS sets their number; GLASSBOX_SEED repeats a run.
+ * A round costs some 0.2 s. GLASSBOX_KILL_POINTS_ROUNDS sets their number; GLASSBOX_SEED repeats a run.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -15,9 +15,9 @@ import { checkHistory, type Told } from "../../src/verify/history.ts";
 import { newSandbox, programs, type Running, type Sandbox, type Server } from "../support/glassbox.ts";
 import { fileOptions } from "../support/store_fixture.ts";
 import { eventually } from "../support/processes.ts";
+import { rigRun } from "../support/rig.ts";
 
-const SEED = Number(Deno.env.get("GLASSBOX_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
-const ROUNDS = Number(Deno.env.get("GLASSBOX_KILL_ROUNDS") ?? 40);
+const { seed: SEED, rounds: ROUNDS } = rigRun("kill_points", { short: 40, long: 1000 });
 /** Longer than a whole run takes on a slow machine, so that some rounds are not hit at all. */
 const KILL_WITHIN_MS = 400;
 

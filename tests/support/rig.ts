@@ -1,0 +1,44 @@
+/** What every rig under tests/faults shares: its seed, how long it runs, and how a fault that was put in on purpose is written down. */
+
+/** How far one run of a rig goes. */
+export interface RigRun {
+  /** Repeats what is random: GLASSBOX_SEED, or a new one, which the rig names in its tests and messages. */
+  readonly seed: number;
+  /** GLASSBOX_RIG_ROUNDS when set, else the long count under GLASSBOX_LONG=1, else the short one. */
+  readonly rounds: number;
+  readonly long: boolean;
+}
+
+/** The run that the environment asks of rig `name`, as `kill_points` reads GLASSBOX_KILL_POINTS_ROUNDS. */
+export function rigRun(name: string, counts: { readonly short: number; readonly long: number }): RigRun {
+  const variable = `GLASSBOX_${name.toUpperCase()}_ROUNDS`;
+  const long = Deno.env.get("GLASSBOX_LONG") === "1";
+  const rounds = Number(Deno.env.get(variable) ?? (long ? counts.long : counts.short));
+  if (!Number.isSafeInteger(rounds) || rounds < 1) {
+    throw new Error(
+      `Cannot run ${name} as ${variable} must be a whole number of at least 1: it is ${
+        Deno.env.get(variable)
+      }`,
+    );
+  }
+  const seed = Number(Deno.env.get("GLASSBOX_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
+  return { seed, rounds, long };
+}
+
+/** A fault put into a copy of the sources, which a rig must find: `deno task test:faults --deliberate`. */
+export interface DeliberateFault {
+  /** In a few words, as `a worker claims a job that another holds`. */
+  readonly name: string;
+  /** The invariant or promise that it breaks, as `I4`, or `cancel`. */
+  readonly guards: string;
+  /** The file it is put into, from the project's root; `find` must be there exactly once. */
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** The test file that must fail, the name of its tests (all when left out), and what its environment needs. */
+  readonly rig: string;
+  readonly filter?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** What the rig's output must say, so that it fails for this reason and no other. */
+  readonly says: RegExp;
+}
