@@ -1,0 +1,189 @@
+import {
+  ATTEMPT,
+  type Attempt,
+  newCounts,
+  type Stepper,
+  stepWithin,
+  type Tolerance,
+  type VectorField,
+} from "./stepper.ts";
+
+/** Where Hairer's test calls a step of this method stiff. */
+const STABILITY = 3.25;
+
+/**
+ * Dormand & Prince's pair of orders 5 and 4, J. Comput. Appl. Math. 6 (1980) 19, with Shampine's interpolant of order 4
+ * and a PI step control (Hairer, Nørsett & Wanner I, II.4 to II.6). Six evaluations a step.
+ */
+export class Rk45 implements Stepper {
+  readonly order = 5;
+  readonly counts = newCounts();
+  t = 0;
+  tOld = 0;
+  h = 0;
+  y: Float64Array;
+  yOld: Float64Array;
+  readonly #field: VectorField;
+  readonly #tolerance: Tolerance;
+  #k1: Float64Array;
+  readonly #k2: Float64Array;
+  readonly #k3: Float64Array;
+  readonly #k4: Float64Array;
+  readonly #k5: Float64Array;
+  readonly #k6: Float64Array;
+  #k7: Float64Array;
+  readonly #stage: Float64Array;
+  /** Coefficients of the interpolant: b, r4 and r5. */
+  readonly #dense: Float64Array;
+  #denseReady = false;
+  #advance = false;
+  #errOld = 1e-4;
+  #afterRejection = false;
+  #hDone = 0;
+
+  constructor(field: VectorField, tolerance: Tolerance) {
+    this.#field = field;
+    this.#tolerance = tolerance;
+    const n = field.dimension;
+    const work = () => field.allocate(n);
+    [this.y, this.yOld, this.#k1, this.#k2, this.#k3] = [work(), work(), work(), work(), work()];
+    [this.#k4, this.#k5, this.#k6, this.#k7, this.#stage] = [work(), work(), work(), work(), work()];
+    this.#dense = new Float64Array(3 * n);
+  }
+
+  begin(t: number, y: Float64Array, h: number): void {
+    this.t = this.tOld = t;
+    this.h = h;
+    this.y.set(y);
+    this.yOld.set(y);
+    this.#field.rhs(t, this.y, this.#k1);
+    this.counts.rhsEvals++;
+    this.#advance = false;
+    this.#errOld = 1e-4;
+    this.#afterRejection = false;
+  }
+
+  attempt(tEnd: number, maxStep: number): Attempt {
+    if (this.#advance) {
+      const held = this.#k1;
+      this.#k1 = this.#k7;
+      this.#k7 = held;
+      this.#advance = false;
+    }
+    const h = stepWithin(this.t, this.h, tEnd, maxStep);
+    const tNew = h === tEnd - this.t ? tEnd : this.t + h;
+    this.#stages(h, tNew);
+    this.counts.rhsEvals += 6;
+    const error = this.#error(h);
+    if (!(error < Infinity)) return this.#refuse(h / 4, ATTEMPT.nonFinite);
+    const factor = error ** (0.2 - 0.75 * 0.04) / 0.9;
+    if (error > 1) return this.#refuse(h / Math.min(5, factor), ATTEMPT.rejected);
+    const least = this.#afterRejection ? 1 : 0.1;
+    this.#accept(h, tNew, Math.min(5, Math.max(least, factor / this.#errOld ** 0.04)));
+    this.#errOld = Math.max(error, 1e-4);
+    return ATTEMPT.accepted;
+  }
+
+  #refuse(h: number, how: Attempt): Attempt {
+    this.h = h;
+    this.#afterRejection = true;
+    this.counts.rejected++;
+    return how;
+  }
+
+  /** The new state goes to `yOld`, which becomes `y` when the step is accepted. */
+  #accept(h: number, tNew: number, factor: number): void {
+    const held = this.y;
+    this.y = this.yOld;
+    this.yOld = held;
+    this.tOld = this.t;
+    this.t = tNew;
+    this.#hDone = h;
+    this.h = h / factor;
+    this.#afterRejection = false;
+    this.#advance = true;
+    this.#denseReady = false;
+    this.counts.steps++;
+  }
+
+  #stages(h: number, tNew: number): void {
+    const field = this.#field, n = field.dimension, t = this.t;
+    const y = this.y, next = this.yOld, s = this.#stage;
+    const k1 = this.#k1, k2 = this.#k2, k3 = this.#k3, k4 = this.#k4, k5 = this.#k5, k6 = this.#k6;
+    for (let i = 0; i < n; i++) s[i] = y[i]! + h * (1 / 5) * k1[i]!;
+    field.rhs(t + h / 5, s, k2);
+    for (let i = 0; i < n; i++) s[i] = y[i]! + h * ((3 / 40) * k1[i]! + (9 / 40) * k2[i]!);
+    field.rhs(t + h * 0.3, s, k3);
+    for (let i = 0; i < n; i++) {
+      s[i] = y[i]! + h * ((44 / 45) * k1[i]! - (56 / 15) * k2[i]! + (32 / 9) * k3[i]!);
+    }
+    field.rhs(t + h * 0.8, s, k4);
+    for (let i = 0; i < n; i++) {
+      s[i] = y[i]! + h * ((19372 / 6561) * k1[i]! - (25360 / 2187) * k2[i]! + (64448 / 6561) * k3[i]! -
+            (212 / 729) * k4[i]!);
+    }
+    field.rhs(t + h * (8 / 9), s, k5);
+    for (let i = 0; i < n; i++) {
+      s[i] = y[i]! + h * ((9017 / 3168) * k1[i]! - (355 / 33) * k2[i]! + (46732 / 5247) * k3[i]! +
+            (49 / 176) * k4[i]! - (5103 / 18656) * k5[i]!);
+    }
+    field.rhs(tNew, s, k6);
+    for (let i = 0; i < n; i++) {
+      next[i] = y[i]! + h * ((35 / 384) * k1[i]! + (500 / 1113) * k3[i]! + (125 / 192) * k4[i]! -
+            (2187 / 6784) * k5[i]! + (11 / 84) * k6[i]!);
+    }
+    field.rhs(tNew, next, this.#k7);
+  }
+
+  /** The weighted root mean square of the difference of the two orders. */
+  #error(h: number): number {
+    const n = this.#field.dimension, { rtol, atol } = this.#tolerance;
+    const y = this.y, next = this.yOld;
+    const k1 = this.#k1, k3 = this.#k3, k4 = this.#k4, k5 = this.#k5, k6 = this.#k6, k7 = this.#k7;
+    let sum = 0;
+    for (let i = 0; i < n; i++) {
+      const error = (71 / 57600) * k1[i]! - (71 / 16695) * k3[i]! + (71 / 1920) * k4[i]! -
+        (17253 / 339200) * k5[i]! + (22 / 525) * k6[i]! - (1 / 40) * k7[i]!;
+      const ratio = (h * error) / (atol[i]! + rtol * Math.max(Math.abs(y[i]!), Math.abs(next[i]!)));
+      sum += ratio * ratio;
+    }
+    return Math.sqrt(sum / n);
+  }
+
+  interpolate(t: number, out: Float64Array): void {
+    const n = this.#field.dimension;
+    if (!this.#denseReady) this.#prepareDense(n);
+    const theta = (t - this.tOld) / this.#hDone, rest = 1 - theta;
+    const yOld = this.yOld, y = this.y, dense = this.#dense;
+    for (let i = 0; i < n; i++) {
+      const inner = dense[i]! + theta * (dense[n + i]! + rest * dense[2 * n + i]!);
+      out[i] = yOld[i]! + theta * (y[i]! - yOld[i]! + rest * inner);
+    }
+  }
+
+  #prepareDense(n: number): void {
+    const h = this.#hDone, y = this.y, yOld = this.yOld, dense = this.#dense;
+    const k1 = this.#k1, k3 = this.#k3, k4 = this.#k4, k5 = this.#k5, k6 = this.#k6, k7 = this.#k7;
+    for (let i = 0; i < n; i++) {
+      const dy = y[i]! - yOld[i]!;
+      const b = h * k1[i]! - dy;
+      dense[i] = b;
+      dense[n + i] = dy - h * k7[i]! - b;
+      dense[2 * n + i] = h * ((-12715105075 / 11282082432) * k1[i]! + (87487479700 / 32700410799) * k3[i]! -
+        (10690763975 / 1880347072) * k4[i]! + (701980252875 / 199316789632) * k5[i]! -
+        (1453857185 / 822651844) * k6[i]! + (69997945 / 29380423) * k7[i]!);
+    }
+    this.#denseReady = true;
+  }
+
+  /** Hairer's test: the last two stages have the same time, so their difference shows the largest eigenvalue. */
+  stiffness(): number {
+    const n = this.#field.dimension;
+    let change = 0, distance = 0;
+    for (let i = 0; i < n; i++) {
+      change += (this.#k7[i]! - this.#k6[i]!) ** 2;
+      distance += (this.y[i]! - this.#stage[i]!) ** 2;
+    }
+    return distance > 0 ? (Math.abs(this.#hDone) * Math.sqrt(change / distance)) / STABILITY : 0;
+  }
+}
