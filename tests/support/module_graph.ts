@@ -48,6 +48,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "croner": ["executor"],
   "ulid": ["executor"],
   "@noble/hashes": ["executor", "logs", "verify"],
+  "ml-matrix": ["tasks/phase_portrait"],
 };
 
 const RUNTIME_NAMES = ["Deno", "Bun", "process"];
