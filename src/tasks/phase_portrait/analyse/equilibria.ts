@@ -64,7 +64,7 @@ export function describeEquilibrium(
   point: Float64Array,
   speedScale: number,
 ): Equilibrium {
-  const n = field.dimension, jacobian = field.allocate(n * n), y = field.allocate(n);
+  const n = field.dimension, jacobian = new Float64Array(n * n), y = new Float64Array(n);
   y.set(point);
   field.jacobian(t, y, jacobian);
   const values = eigenvalues(n, jacobian);
@@ -85,7 +85,7 @@ const CELLS = 100;
 function* signChanges(field: VectorField, t: number, view: View): Generator<Float64Array> {
   const { low, high } = view, side = CELLS + 1;
   const f = [new Float64Array(side * side), new Float64Array(side * side)] as const;
-  const y = field.allocate(2), out = field.allocate(2);
+  const y = new Float64Array(2), out = new Float64Array(2);
   const at = (axis: 0 | 1, index: number) => low[axis]! + ((high[axis]! - low[axis]!) * index) / CELLS;
   for (let row = 0; row < side; row++) {
     for (let column = 0; column < side; column++) {
@@ -131,8 +131,8 @@ class Newton {
   constructor(field: VectorField, t: number, view: View) {
     const n = field.dimension;
     [this.#field, this.#t, this.#view] = [field, t, view];
-    [this.#y, this.#f, this.#trial] = [field.allocate(n), field.allocate(n), field.allocate(n)];
-    this.#jacobian = field.allocate(n * n);
+    [this.#y, this.#f, this.#trial] = [new Float64Array(n), new Float64Array(n), new Float64Array(n)];
+    this.#jacobian = new Float64Array(n * n);
     this.#step = new Float64Array(n);
     this.#pivots = new Int32Array(n);
     this.speedScale = this.#typicalSpeed() / viewSize(view);

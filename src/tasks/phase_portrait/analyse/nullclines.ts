@@ -17,7 +17,7 @@ const CELLS = 200;
 
 /** The curves in the plane on which component `index` of the field is zero at time t. */
 export function findNullcline(field: VectorField, t: number, plane: Plane, index: number): Polyline[] {
-  const state = field.allocate(field.dimension), out = field.allocate(field.dimension);
+  const state = new Float64Array(field.dimension), out = new Float64Array(field.dimension);
   state.set(plane.held);
   return zeroCurves(plane, (x, y) => {
     state[plane.axes[0]] = x;

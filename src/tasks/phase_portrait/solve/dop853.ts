@@ -7,6 +7,7 @@ import {
   type Tolerance,
   type VectorField,
 } from "./stepper.ts";
+import type { WorkSpace } from "./work_space.ts";
 
 /** Where Hairer's test calls a step of this method stiff. */
 const STABILITY = 6.1;
@@ -38,15 +39,15 @@ export class Dop853 implements Stepper {
   #afterRejection = false;
   #hDone = 0;
 
-  constructor(field: VectorField, tolerance: Tolerance) {
+  constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
     this.#field = field;
     this.#tolerance = tolerance;
     const n = field.dimension;
-    this.y = field.allocate(n);
-    this.yOld = field.allocate(n);
-    this.#stage = field.allocate(n);
-    this.#lastStage = field.allocate(n);
-    this.#k = Array.from({ length: 16 }, () => field.allocate(n));
+    this.y = space.take(n);
+    this.yOld = space.take(n);
+    this.#stage = space.take(n);
+    this.#lastStage = space.take(n);
+    this.#k = Array.from({ length: 16 }, () => space.take(n));
     this.#dense = new Float64Array(7 * n);
   }
 

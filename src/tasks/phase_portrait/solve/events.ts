@@ -1,4 +1,4 @@
-import type { Stepper, VectorField } from "./stepper.ts";
+import type { Stepper } from "./stepper.ts";
 
 /** A function of time and state whose zeros are looked for. */
 export interface EventFunction {
@@ -30,9 +30,9 @@ export class EventFinder {
   readonly #values: Float64Array;
   #started = false;
 
-  constructor(field: VectorField, events: readonly EventFunction[]) {
+  constructor(point: Float64Array, events: readonly EventFunction[]) {
     this.#events = events;
-    this.#point = field.allocate(field.dimension);
+    this.#point = point;
     this.#values = new Float64Array(events.length);
   }
 

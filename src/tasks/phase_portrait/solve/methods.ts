@@ -4,6 +4,7 @@ import { Rk4 } from "./rk4.ts";
 import { Rk45 } from "./rk45.ts";
 import { Rodas5p } from "./rodas5p.ts";
 import type { Stepper, Tolerance, VectorField } from "./stepper.ts";
+import type { WorkSpace } from "./work_space.ts";
 
 /** The methods by the names that users give. `auto` walks with an explicit one and changes to Rodas5P where it is stiff. */
 export const METHODS = ["auto", "RK45", "DOP853", "Rodas5P", "Radau", "RK4"] as const;
@@ -19,23 +20,24 @@ export function startingMethod(method: Method, tolerance: Tolerance): Exclude<Me
   return tolerance.rtol < HIGH_ORDER_BELOW ? "DOP853" : "RK45";
 }
 
-/** A stepper of its own; it takes its work space from the field, so make few and use them again. */
+/** A stepper that works in the space given, until that is released. */
 export function newStepper(
   method: Exclude<Method, "auto">,
   field: VectorField,
   tolerance: Tolerance,
+  space: WorkSpace,
 ): Stepper {
   switch (method) {
     case "RK45":
-      return new Rk45(field, tolerance);
+      return new Rk45(field, tolerance, space);
     case "DOP853":
-      return new Dop853(field, tolerance);
+      return new Dop853(field, tolerance, space);
     case "Rodas5P":
-      return new Rodas5p(field, tolerance);
+      return new Rodas5p(field, tolerance, space);
     case "Radau":
-      return new Radau(field, tolerance);
+      return new Radau(field, tolerance, space);
     case "RK4":
-      return new Rk4(field);
+      return new Rk4(field, space);
   }
 }
 

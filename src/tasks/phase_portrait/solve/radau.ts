@@ -8,6 +8,7 @@ import {
   type Tolerance,
   type VectorField,
 } from "./stepper.ts";
+import type { WorkSpace } from "./work_space.ts";
 
 const ROOT6 = Math.sqrt(6);
 const NODES = [(4 - ROOT6) / 10, (4 + ROOT6) / 10, 1] as const;
@@ -64,7 +65,7 @@ export class Radau implements Stepper {
   #iterations = 0;
   #rate = 0;
 
-  constructor(field: VectorField, tolerance: Tolerance) {
+  constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
     this.#field = field;
     this.#tolerance = tolerance;
     this.#newtonTolerance = Math.max(
@@ -74,15 +75,15 @@ export class Radau implements Stepper {
     const n = field.dimension;
     const plain = () => [new Float64Array(n), new Float64Array(n), new Float64Array(n)] as const;
     [this.#z, this.#w, this.#r, this.#cubic] = [plain(), plain(), plain(), plain()];
-    this.#f = [field.allocate(n), field.allocate(n), field.allocate(n)];
+    this.#f = [space.take(n), space.take(n), space.take(n)];
     [this.y, this.yOld, this.#stage, this.#f0] = [
-      field.allocate(n),
-      field.allocate(n),
-      field.allocate(n),
-      field.allocate(n),
+      space.take(n),
+      space.take(n),
+      space.take(n),
+      space.take(n),
     ];
     [this.#scale, this.#error] = [new Float64Array(n), new Float64Array(n)];
-    this.#jacobian = field.allocate(n * n);
+    this.#jacobian = space.take(n * n);
     [this.#real, this.#re, this.#im] = [
       new Float64Array(n * n),
       new Float64Array(n * n),

@@ -1,4 +1,5 @@
 import { ATTEMPT, type Attempt, newCounts, type Stepper, stepWithin, type VectorField } from "./stepper.ts";
+import type { WorkSpace } from "./work_space.ts";
 
 /** The classical method of order 4 with a fixed step and the cubic Hermite interpolant; it measures no error. */
 export class Rk4 implements Stepper {
@@ -17,10 +18,10 @@ export class Rk4 implements Stepper {
   #hDone = 0;
   #hFixed = 0;
 
-  constructor(field: VectorField) {
+  constructor(field: VectorField, space: WorkSpace) {
     this.#field = field;
     const n = field.dimension;
-    const work = () => field.allocate(n);
+    const work = () => space.take(n);
     [this.y, this.yOld, this.#stage, this.#kOld, this.#kNew] = [work(), work(), work(), work(), work()];
     this.#k = [work(), work(), work(), work()];
   }

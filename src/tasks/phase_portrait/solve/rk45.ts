@@ -7,6 +7,7 @@ import {
   type Tolerance,
   type VectorField,
 } from "./stepper.ts";
+import type { WorkSpace } from "./work_space.ts";
 
 /** Where Hairer's test calls a step of this method stiff. */
 const STABILITY = 3.25;
@@ -41,11 +42,11 @@ export class Rk45 implements Stepper {
   #afterRejection = false;
   #hDone = 0;
 
-  constructor(field: VectorField, tolerance: Tolerance) {
+  constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
     this.#field = field;
     this.#tolerance = tolerance;
     const n = field.dimension;
-    const work = () => field.allocate(n);
+    const work = () => space.take(n);
     [this.y, this.yOld, this.#k1, this.#k2, this.#k3] = [work(), work(), work(), work(), work()];
     [this.#k4, this.#k5, this.#k6, this.#k7, this.#stage] = [work(), work(), work(), work(), work()];
     this.#dense = new Float64Array(3 * n);

@@ -8,6 +8,7 @@ import {
   type Tolerance,
   type VectorField,
 } from "./stepper.ts";
+import type { WorkSpace } from "./work_space.ts";
 
 const GAMMA = 0.21193756319429014;
 const STAGES = 8;
@@ -222,14 +223,14 @@ export class Rodas5p implements Stepper {
   #hDone = 0;
   #errOld = 0;
 
-  constructor(field: VectorField, tolerance: Tolerance) {
+  constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
     this.#field = field;
     this.#tolerance = tolerance;
     const n = field.dimension;
-    [this.y, this.yOld, this.#stage] = [field.allocate(n), field.allocate(n), field.allocate(n)];
-    [this.#f, this.#f0, this.#timeDerivative] = [field.allocate(n), field.allocate(n), field.allocate(n)];
+    [this.y, this.yOld, this.#stage] = [space.take(n), space.take(n), space.take(n)];
+    [this.#f, this.#f0, this.#timeDerivative] = [space.take(n), space.take(n), space.take(n)];
     this.#k = Array.from({ length: STAGES }, () => new Float64Array(n));
-    this.#jacobian = field.allocate(n * n);
+    this.#jacobian = space.take(n * n);
     this.#matrix = new Float64Array(n * n);
     this.#pivots = new Int32Array(n);
     this.#dense = new Float64Array(3 * n);

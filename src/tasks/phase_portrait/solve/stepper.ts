@@ -1,7 +1,9 @@
+import type { WorkSpace } from "./work_space.ts";
+
 /** The part of a compiled system that a solver uses: y' = f(t, y). All arrays have the length `dimension`. */
 export interface VectorField {
   readonly dimension: number;
-  /** Arrays that the field reads and writes without a copy; a solver takes all its work space from here. */
+  /** Arrays that the field reads and writes without a copy, kept as long as the field: see WorkSpace. Others are copied. */
   allocate(length: number): Float64Array;
   rhs(t: number, y: Float64Array, out: Float64Array): void;
   /** Writes df_i/dy_j into out[i * dimension + j]. */
@@ -84,9 +86,10 @@ export function firstStep(
   span: number,
   order: number,
   tolerance: Tolerance,
+  space: WorkSpace,
 ): number {
   const n = field.dimension;
-  const f0 = field.allocate(n), f1 = field.allocate(n), probe = field.allocate(n), start = field.allocate(n);
+  const f0 = space.take(n), f1 = space.take(n), probe = space.take(n), start = space.take(n);
   start.set(y);
   field.rhs(t, start, f0);
   const scale = (i: number) => tolerance.atol[i]! + tolerance.rtol * Math.abs(y[i]!);

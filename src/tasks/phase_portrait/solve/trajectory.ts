@@ -1,5 +1,6 @@
 import { EventFinder, type EventFunction, type EventHit } from "./events.ts";
 import type { StepCounts, Stepper, VectorField } from "./stepper.ts";
+import { withWorkSpace, type WorkSpace } from "./work_space.ts";
 import { walk, type WalkOptions, type WalkStatus } from "./walk.ts";
 
 /** One solved trajectory: a row of states for each time that was reached. */
@@ -27,8 +28,18 @@ export function solveTrajectory(
   times: Float64Array,
   events: readonly EventFunction[] = [],
 ): Trajectory {
-  const rows = new RowWriter(field, options, times);
-  const finder = new EventFinder(field, events);
+  return withWorkSpace(field, (space) => solveWithin(space, field, options, times, events));
+}
+
+function solveWithin(
+  space: WorkSpace,
+  field: VectorField,
+  options: WalkOptions,
+  times: Float64Array,
+  events: readonly EventFunction[],
+): Trajectory {
+  const rows = new RowWriter(space.take(field.dimension), options, times);
+  const finder = new EventFinder(space.take(field.dimension), events);
   const end = walk(field, options, (stepper) => {
     const tStop = finder.visit(stepper);
     rows.visit(stepper, tStop ?? stepper.t);
@@ -55,11 +66,11 @@ class RowWriter {
   readonly #n: number;
   readonly #point: Float64Array;
 
-  constructor(field: VectorField, options: WalkOptions, times: Float64Array) {
-    this.#n = field.dimension;
+  constructor(point: Float64Array, options: WalkOptions, times: Float64Array) {
+    this.#n = point.length;
     this.#times = times;
     this.#values = new Float64Array(times.length * this.#n);
-    this.#point = field.allocate(this.#n);
+    this.#point = point;
     while (this.count < times.length && times[this.count] === options.t0) this.#write(options.y0);
   }
 

@@ -9,6 +9,7 @@ import {
   type Tolerance,
   type VectorField,
 } from "./stepper.ts";
+import { withWorkSpace, type WorkSpace } from "./work_space.ts";
 
 /** How a trajectory ended. `ok` is its end time; `event` a terminal event; `escaped` the edge of the escape box. */
 export type WalkStatus =
@@ -74,7 +75,7 @@ export function walk(
   options: WalkOptions,
   visit: (stepper: Stepper) => boolean,
 ): WalkEnd {
-  return new Walk(field, options, visit).run();
+  return withWorkSpace(field, (space) => new Walk(field, options, visit, space).run());
 }
 
 class Walk {
@@ -84,6 +85,7 @@ class Walk {
   readonly #field: VectorField;
   readonly #options: WalkOptions;
   readonly #visit: (stepper: Stepper) => boolean;
+  readonly #space: WorkSpace;
   readonly #size0: number;
   readonly #maxStep: number;
   readonly #past: StepCounts = newCounts();
@@ -94,12 +96,18 @@ class Walk {
   #stiffAt: number | null = null;
   #looks = 0;
 
-  constructor(field: VectorField, options: WalkOptions, visit: (stepper: Stepper) => boolean) {
+  constructor(
+    field: VectorField,
+    options: WalkOptions,
+    visit: (stepper: Stepper) => boolean,
+    space: WorkSpace,
+  ) {
+    this.#space = space;
     this.#field = field;
     this.#options = options;
     this.#visit = visit;
     this.#method = startingMethod(options.method, options.tolerance);
-    this.#stepper = newStepper(this.#method, field, options.tolerance);
+    this.#stepper = newStepper(this.#method, field, options.tolerance, space);
     this.#used.push(this.#method);
     this.#size0 = largest(options.y0);
     this.#maxStep = options.maxStep ?? Infinity;
@@ -120,7 +128,7 @@ class Walk {
   #firstStep(): number {
     const { t0, tEnd, y0, tolerance, firstStep: given } = this.#options;
     const span = tEnd - t0;
-    const chosen = given ?? firstStep(this.#field, t0, y0, span, this.#stepper.order, tolerance);
+    const chosen = given ?? firstStep(this.#field, t0, y0, span, this.#stepper.order, tolerance, this.#space);
     if (given === null) this.#past.rhsEvals += 2;
     return Math.sign(span) * Math.min(chosen, Math.abs(span), this.#maxStep);
   }
@@ -185,7 +193,7 @@ class Walk {
 
   /** Which right side is not finite at a point, counted from 1; null when all are. */
   #faultAt(t: number, y: Float64Array): string | null {
-    const n = this.#field.dimension, out = this.#field.allocate(n), point = this.#field.allocate(n);
+    const n = this.#field.dimension, out = this.#space.take(n), point = this.#space.take(n);
     point.set(y);
     this.#field.rhs(t, point, out);
     const at = out.findIndex((value) => !Number.isFinite(value));
@@ -194,7 +202,7 @@ class Walk {
 
   /** Looks for the right side that fails a small Euler step ahead. */
   #faultNear(stepper: Stepper): string | null {
-    const n = this.#field.dimension, out = this.#field.allocate(n), ahead = this.#field.allocate(n);
+    const n = this.#field.dimension, out = this.#space.take(n), ahead = this.#space.take(n);
     ahead.set(stepper.y);
     this.#field.rhs(stepper.t, ahead, out);
     for (const scale of [1, 16, 256, 4096]) {
@@ -235,7 +243,7 @@ class Walk {
     addCounts(this.#past, from.counts);
     this.#method = method;
     if (!this.#used.includes(method)) this.#used.push(method);
-    this.#stepper = newStepper(method, this.#field, this.#options.tolerance);
+    this.#stepper = newStepper(method, this.#field, this.#options.tolerance, this.#space);
     this.#stepper.begin(from.t, from.y, from.h);
   }
 
