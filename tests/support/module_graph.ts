@@ -48,6 +48,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "croner": ["executor"],
   "ulid": ["executor"],
   "@noble/hashes": ["executor", "logs", "verify"],
+  "d3-array": ["tasks/phase_portrait"],
   "ml-matrix": ["tasks/phase_portrait"],
 };
 

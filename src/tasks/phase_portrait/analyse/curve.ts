@@ -28,7 +28,7 @@ export interface CurveOptions {
 
 /** Points to each step of the method: a step of order 8 spans a good part of a turn. */
 const POINTS_PER_STEP = 8;
-const NEAR = 1e-5;
+const NEAR = 2e-3;
 
 /** Follows a trajectory through the view until it leaves, arrives, or has been long enough to see. */
 export function traceCurve(field: VectorField, options: CurveOptions): Curve {

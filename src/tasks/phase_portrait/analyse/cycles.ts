@@ -97,9 +97,14 @@ function cycleFrom(
     const orbit = closed(field, y, Math.abs(closing.t), way, tolerance, view);
     if (orbit === null) continue;
     const cycle = describe(field, orbit.y, orbit.period, view, tolerance);
-    return inView(widened(view, 2), cycle.point) ? cycle : null;
+    return isOrbit(cycle, view) && inView(widened(view, 2), cycle.point) ? cycle : null;
   }
   return null;
+}
+
+/** An equilibrium solves the same equations with any period. */
+function isOrbit({ extent }: Cycle, { low, high }: View): boolean {
+  return extent.some(({ min, max }, i) => max - min > 1e-3 * (high[i]! - low[i]!));
 }
 
 /** Where the trajectory is after a while; null when it left, stopped at an equilibrium, or failed. */
