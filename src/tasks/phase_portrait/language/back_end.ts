@@ -16,22 +16,18 @@ export interface BackEnd {
 
 /** The back end of that name. `auto` is WebAssembly where the engine and its content policy allow it. */
 export function backEnd(name: BackEndName | "auto"): BackEnd {
-  if (name === "registers" || (name === "auto" && !isWasmAllowed())) return new RegisterBackEnd();
-  return new WasmBackEnd();
-}
-
-let wasmAllowed: boolean | null = null;
-
-function isWasmAllowed(): boolean {
-  if (wasmAllowed === null) {
-    try {
-      wasmAllowed = new WebAssembly.Module(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0])) !== null;
-    } catch {
-      wasmAllowed = false;
-    }
+  if (name === "registers") return new RegisterBackEnd();
+  if (name === "wasm") return new WasmBackEnd();
+  try {
+    // A content policy refuses the module, and a browser with many pages open may refuse the memory.
+    new WebAssembly.Module(EMPTY_MODULE);
+    return new WasmBackEnd();
+  } catch {
+    return new RegisterBackEnd();
   }
-  return wasmAllowed;
 }
+
+const EMPTY_MODULE = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
 
 class RegisterBackEnd implements BackEnd {
   readonly name = "registers";
@@ -51,6 +47,9 @@ const PAGES = 16;
 
 const BYTES = Float64Array.BYTES_PER_ELEMENT;
 
+/** A power of 2, so that the slot of an address is its last bits. */
+const SLOTS = 1024;
+
 /**
  * The memory never grows, as growing would take the arrays in it away from whoever holds them. What finds no room is
  * allocated outside, and copied on each call.
@@ -59,6 +58,8 @@ class WasmBackEnd implements BackEnd {
   readonly name = "wasm";
   readonly #memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
   readonly #buffer = this.#memory.buffer;
+  /** Arrays in the memory by the last bits of their address: asking an array for its buffer costs more than f(t, y). */
+  readonly #slots: (Float64Array | null)[] = new Array(SLOTS).fill(null);
   #used = 0;
   readonly parameters = this.allocate(BOUNDS.parameters);
   readonly #statesCopy = this.allocate(BOUNDS.states);
@@ -66,11 +67,20 @@ class WasmBackEnd implements BackEnd {
   #resultsCopy: Float64Array | null = null;
 
   allocate(length: number): Float64Array {
-    const free = (this.#buffer.byteLength - this.#used) / BYTES;
-    if (length > free) return new Float64Array(length);
-    const array = new Float64Array(this.#buffer, this.#used, length);
-    this.#used += length * BYTES;
+    const start = this.#freeSlot(this.#used);
+    if (start + length > this.#buffer.byteLength / BYTES) return new Float64Array(length);
+    const array = new Float64Array(this.#buffer, start * BYTES, length);
+    this.#slots[start % SLOTS] = array;
+    this.#used = start + length;
     return array;
+  }
+
+  /** The next place whose slot is free; with more arrays than slots, simply the next place. */
+  #freeSlot(from: number): number {
+    for (let place = from; place < from + SLOTS; place++) {
+      if (this.#slots[place % SLOTS] === null) return place;
+    }
+    return from;
   }
 
   compile(graph: Graph, roots: readonly NodeId[]): Evaluate {
@@ -81,16 +91,22 @@ class WasmBackEnd implements BackEnd {
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(program.bytes), {
       env: { ...env, memory: this.#memory },
     });
-    return this.#copying(exports.run as (t: number, states: number, results: number) => void, results);
+    return this.#copying(exports.run as Run, results);
   }
 
-  #copying(run: (t: number, states: number, results: number) => void, results: Float64Array): Evaluate {
+  #copying(run: Run, results: Float64Array): Evaluate {
     const buffer = this.#buffer;
+    const slots = this.#slots;
     const states = this.#statesCopy;
+    const isOwn = (array: Float64Array) =>
+      slots[(array.byteOffset >>> 3) & (SLOTS - 1)] === array || array.buffer === buffer;
     return (t, y, out) => {
-      if (y.buffer !== buffer) states.set(y);
-      const from = y.buffer === buffer ? y.byteOffset : states.byteOffset;
-      if (out.buffer === buffer) run(t, from, out.byteOffset);
+      let from = y.byteOffset;
+      if (!isOwn(y)) {
+        states.set(y);
+        from = states.byteOffset;
+      }
+      if (isOwn(out)) run(t, from, out.byteOffset);
       else {
         run(t, from, results.byteOffset);
         out.set(results);
@@ -108,3 +124,5 @@ class WasmBackEnd implements BackEnd {
     return this.#resultsCopy.subarray(0, length);
   }
 }
+
+type Run = (t: number, states: number, results: number) => void;

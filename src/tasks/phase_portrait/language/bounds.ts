@@ -10,5 +10,5 @@ export const BOUNDS = {
   states: 64,
   parameters: 256,
   /** Nodes that derivatives may add; beyond them a Jacobian is made of differences. */
-  derivativeNodes: 100_000,
+  derivativeNodes: 50_000,
 } as const;
