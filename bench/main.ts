@@ -5,6 +5,7 @@ import { measureLatency } from "./latency.ts";
 import { measureLines } from "./lines.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
 import { Room } from "./room.ts";
+import { measureLorenz, measureLotkaVolterra } from "./right_sides.ts";
 import { measureStart } from "./start.ts";
 import { measureSubmits } from "./submits.ts";
 import { formatTable, type Table } from "./table.ts";
@@ -16,6 +17,8 @@ const BENCHMARKS: Readonly<Record<string, (room: Room) => Promise<Table>>> = {
   lines: measureLines,
   latency: measureLatency,
   worker: measureWorker,
+  "rhs-lorenz": measureLorenz,
+  "rhs-lotka-volterra": measureLotkaVolterra,
 };
 
 const NAMES = Object.keys(BENCHMARKS).join(", ");
