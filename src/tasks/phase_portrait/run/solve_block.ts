@@ -1,0 +1,181 @@
+import { compileExpressions } from "../language/mod.ts";
+import type { EventFunction } from "../solve/events.ts";
+import { solveOnGrid } from "../solve/fixed_grid.ts";
+import { addCounts } from "../solve/walk.ts";
+import { newCounts, type StepCounts } from "../solve/stepper.ts";
+import { solveTrajectory, type Trajectory } from "../solve/trajectory.ts";
+import type { Setup } from "./setup.ts";
+
+/** What one initial condition came to; its rows lie in the block's values. */
+export interface SolvedStart {
+  readonly status: string;
+  /** Rows before t0, in ascending time, and how many there are in all. */
+  readonly rowsBefore: number;
+  readonly rows: number;
+  readonly tStop: number;
+  readonly message: string;
+  readonly methodUsed: string;
+  readonly stiffAt: number | null;
+  readonly events: readonly { readonly event: number; readonly t: number; readonly y: readonly number[] }[];
+  /** The first value of the expression that should stay constant, and the largest distance from it. */
+  readonly conserved: { readonly first: number; readonly drift: number } | null;
+}
+
+/** The trajectories of some initial conditions, in their order. */
+export interface SolvedBlock {
+  readonly from: number;
+  readonly starts: readonly SolvedStart[];
+  /** All rows of the first, then of the second …, each row a state. */
+  readonly values: Float64Array;
+  /** The smallest and the largest value of each state, infinite when there is no row. */
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  readonly counts: StepCounts;
+}
+
+/** Asked now and then whether to stop. */
+export type Stop = () => "timeout" | "cancelled" | null;
+
+/** Solves the initial conditions from `from` up to `to`; `progress` hears how many are done, with a part of the running one. */
+export function solveBlock(
+  setup: Setup,
+  from: number,
+  to: number,
+  stop: Stop,
+  progress: (done: number) => void,
+): SolvedBlock {
+  const events = eventFunctions(setup), counts = newCounts();
+  const solved: { start: Solved; values: Float64Array[] }[] = [];
+  for (let index = from; index < to; index++) {
+    const share = (fraction: number) => progress(index - from + fraction);
+    const parts = solveStart(setup, setup.starts[index]!, events, stop, share);
+    for (const part of parts) addCounts(counts, part.counts);
+    solved.push(joined(parts, setup));
+    progress(index - from + 1);
+  }
+  const values = new Float64Array(
+    solved.reduce((sum, { values: some }) => sum + some.reduce((total, { length }) => total + length, 0), 0),
+  );
+  let at = 0;
+  for (const { values: some } of solved) {
+    for (const part of some) {
+      values.set(part, at);
+      at += part.length;
+    }
+  }
+  const drifts = conservedOf(setup, solved.map(({ start }) => start.rows), values);
+  const starts = solved.map(({ start }, index) => ({ ...start, conserved: drifts?.[index] ?? null }));
+  return { from, starts, values, ...boxOf(values, setup.system.dimension), counts };
+}
+
+/** The smallest box that holds all rows. */
+function boxOf(values: Float64Array, n: number): { low: Float64Array; high: Float64Array } {
+  const low = new Float64Array(n).fill(Infinity), high = new Float64Array(n).fill(-Infinity);
+  for (let at = 0; at < values.length; at++) {
+    const i = at % n, value = values[at]!;
+    if (value < low[i]!) low[i] = value;
+    if (value > high[i]!) high[i] = value;
+  }
+  return { low, high };
+}
+
+function conservedOf(
+  { request, system }: Setup,
+  rowCounts: readonly number[],
+  values: Float64Array,
+): { first: number; drift: number }[] | null {
+  const text = request.analysis.conserved;
+  if (text === undefined) return null;
+  const h = compileExpressions([text], system), out = new Float64Array(1), n = system.dimension;
+  let at = 0;
+  return rowCounts.map((rows) => {
+    let first = NaN, drift = 0;
+    for (let row = 0; row < rows; row++, at += n) {
+      h.evaluate(request.timespan[0], values.subarray(at, at + n), out);
+      if (row === 0) first = out[0]!;
+      drift = Math.max(drift, Math.abs(out[0]! - first));
+    }
+    return { first, drift };
+  });
+}
+
+type Solved = Omit<SolvedStart, "conserved">;
+type Direction = "backward" | "forward";
+type Part = Trajectory & { readonly direction: Direction };
+
+/** One trajectory for each direction asked for, backwards first. */
+function solveStart(
+  setup: Setup,
+  y0: Float64Array,
+  events: readonly EventFunction[],
+  stop: Stop,
+  share: (fraction: number) => void,
+): Part[] {
+  const walks: [Direction, Float64Array][] = [["backward", setup.backwardTimes], [
+    "forward",
+    setup.forwardTimes,
+  ]];
+  const [t0, tEnd] = setup.request.timespan;
+  return walks.filter(([, times]) => times.length > 0).map(([direction, times]) => {
+    if (setup.onGrid && times[0] === t0) return { ...solveOnGrid(setup.system, y0, times), direction };
+    const last = direction === "forward" ? tEnd : 2 * t0 - tEnd;
+    const options = {
+      method: setup.method,
+      tolerance: { rtol: setup.rtol, atol: setup.atol },
+      t0,
+      tEnd: last,
+      y0,
+      maxStep: setup.request.integrator.max_step,
+      firstStep: setup.request.integrator.first_step,
+      maxSteps: setup.request.integrator.max_steps,
+      stop: (t: number) => {
+        share((t - t0) / (last - t0));
+        return stop();
+      },
+    };
+    return { ...solveTrajectory(setup.system, options, times, events), direction };
+  });
+}
+
+/** One trajectory in ascending time; the row at t0 is in it once. */
+function joined(parts: readonly Part[], { system }: Setup): { start: Solved; values: Float64Array[] } {
+  const n = system.dimension;
+  const forward = parts.find(({ direction }) => direction === "forward");
+  const backward = parts.find(({ direction }) => direction === "backward");
+  const before = backward === undefined ? new Float64Array() : reversed(backward.values, n);
+  // Both begin with the row at t0.
+  const shared = forward !== undefined && backward !== undefined && forward.rows > 0 && backward.rows > 0;
+  const kept = shared ? before.subarray(0, before.length - n) : before;
+  const main = parts.find(({ status }) => status !== "ok") ?? forward ?? backward!;
+  const rowsBefore = kept.length / n;
+  const start: Solved = {
+    status: main.status,
+    rowsBefore,
+    rows: rowsBefore + (forward?.rows ?? 0),
+    tStop: main.tStop,
+    message: main.message,
+    methodUsed: main.methodUsed,
+    stiffAt: main.stiffAt,
+    events: parts.flatMap((part) => part.events.map(({ event, t, y }) => ({ event, t, y: [...y] }))),
+  };
+  return { start, values: forward === undefined ? [kept] : [kept, forward.values] };
+}
+
+function reversed(values: Float64Array, n: number): Float64Array {
+  const rows = values.length / n, out = new Float64Array(values.length);
+  for (let row = 0; row < rows; row++) out.set(values.subarray(row * n, (row + 1) * n), (rows - 1 - row) * n);
+  return out;
+}
+
+function eventFunctions({ request, system }: Setup): EventFunction[] {
+  const functions = compileExpressions(request.events.map(({ expr }) => expr), system);
+  const out = system.allocate(Math.max(1, request.events.length));
+  return request.events.map(({ direction, terminal }, index) => ({
+    direction,
+    terminal,
+    evaluate: (t, y) => {
+      functions.evaluate(t, y, out);
+      return out[index]!;
+    },
+  }));
+}

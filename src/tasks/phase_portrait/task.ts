@@ -1,0 +1,135 @@
+import { z } from "zod";
+import { GlassboxError } from "../../core/errors.ts";
+import { defineTask, type TaskContext } from "../../core/task.ts";
+import { checkedPortraitRequest, type PortraitRequest } from "./request.ts";
+import { binaryOf, csvOf } from "./run/artifacts.ts";
+import { allTimes, analysisDocument, metaOf, succeeded, trajectoriesOf } from "./run/document.ts";
+import { pictureOf } from "./run/picture.ts";
+import { makePortrait, type PortraitProgress, type Solved } from "./run/portrait.ts";
+import { setUp, tooLarge, valueCount } from "./run/setup.ts";
+
+/** Solving takes at most this long; a job's own deadline may be shorter. */
+const BUDGET_MS = 300_000;
+/** Above so many numbers the rows are left out of the result, which must fit into its row; artifacts hold them. */
+const RESULT_VALUES_MAX = 250_000;
+const JSON_VALUES_MAX = 5_000_000;
+
+const finite = z.number();
+
+/** A phase portrait: trajectories of typed equations, and what the plane looks like. */
+export const phasePortrait = defineTask({
+  name: "phase-portrait",
+  summary: "Solve a system of differential equations and draw its phase portrait",
+  isolation: "child",
+  idempotent: true,
+  input: z.lazy(() => checkedPortraitRequest),
+  output: z.lazy(() =>
+    z.looseObject({
+      times: z.array(finite),
+      trajectories: z.array(z.array(z.array(finite))).nullable()
+        .describe("[initial condition][row][state]; null when too long for a row: see results.json"),
+      meta: z.looseObject({}),
+      analysis: z.looseObject({}).nullable(),
+    })
+  ),
+  async run(context, input) {
+    const request = input as PortraitRequest;
+    const large = tooLarge(setUp(request));
+    if (large !== null) throw new GlassboxError("too_large", `Cannot solve this: ${large}`);
+    const solved = await makePortrait(request, {
+      signal: context.signal,
+      budgetMs: BUDGET_MS,
+      onProgress: progressTo(context),
+    });
+    const result = resultOf(solved);
+    await leaveArtifacts(context, solved, result);
+    await tell(context, solved, result.meta);
+    const starts = solved.blocks.flatMap((block) => block.starts);
+    if (!starts.some(succeeded)) throw allStopped(starts);
+    return result;
+  },
+});
+
+/** At most ten words a second. */
+function progressTo(context: TaskContext): (progress: PortraitProgress) => void {
+  let last = -Infinity, lastMessage = "";
+  return ({ done, total, message }) => {
+    const now = performance.now();
+    if (now - last < 100 && message === lastMessage) return;
+    [last, lastMessage] = [now, message];
+    // The last tenth is left to the analysis and the pictures.
+    const fraction = message === "solving" ? (0.9 * done) / total : 0.95;
+    void context.progress(Math.min(1, Math.max(0, fraction)), message);
+  };
+}
+
+function resultOf(solved: Solved) {
+  const { setup, blocks, analysis } = solved;
+  const fits = valueCount(setup) <= RESULT_VALUES_MAX;
+  return {
+    times: [...allTimes(setup)],
+    trajectories: fits ? trajectoriesOf(setup, blocks) : null,
+    meta: metaOf(setup, blocks, solved.wallMs),
+    analysis: analysis === null ? null : analysisDocument(setup, analysis),
+  };
+}
+
+type Result = ReturnType<typeof resultOf>;
+
+async function leaveArtifacts(context: TaskContext, solved: Solved, result: Result): Promise<void> {
+  const { setup, blocks, analysis } = solved;
+  await context.artifact("request.json", `${JSON.stringify(setup.request, null, 2)}\n`);
+  if (valueCount(setup) <= JSON_VALUES_MAX) {
+    const trajectories = result.trajectories ?? trajectoriesOf(setup, blocks);
+    await context.artifact("results.json", `${JSON.stringify({ ...result, trajectories })}\n`);
+    await context.artifact("trajectories.csv", csvOf(setup, blocks));
+  }
+  await context.artifact("trajectories.bin", binaryOf(setup, blocks));
+  if (analysis === null) return;
+  const [{ svgOf }, { pngOf }, { loadGlyphs }] = await Promise.all([
+    import("./draw/svg.ts"),
+    import("./draw/png.ts"),
+    import("./draw/glyphs.ts"),
+  ]);
+  const picture = pictureOf(setup, blocks, analysis);
+  await context.artifact("portrait.svg", svgOf(picture));
+  await context.artifact("portrait.png", await pngOf(picture, loadGlyphs()));
+}
+
+/** What a person wants to know, in a few lines. */
+async function tell(
+  context: TaskContext,
+  { blocks, analysis, wallMs }: Solved,
+  meta: Result["meta"],
+): Promise<void> {
+  const { steps, rejected, rhs_evals: evaluations } = meta.stats;
+  const starts = blocks.flatMap((block) => block.starts), count = starts.length;
+  await context.log(
+    `Solved ${count} initial condition${count === 1 ? "" : "s"} with ${meta.method_used} in ${
+      wallMs.toFixed(0)
+    } ms: ` +
+      `${steps} steps, ${rejected} rejected, ${evaluations} evaluations`,
+  );
+  for (const warning of meta.warnings) await context.log(warning, "stderr");
+  if (analysis === null) return;
+  for (const { point, type } of analysis.equilibria.slice(0, 20)) {
+    await context.log(`Equilibrium (${[...point].map(short).join(", ")}): ${type}`);
+  }
+  for (const { stability, period } of analysis.cycles) {
+    await context.log(`Limit cycle, ${stability}, period ${short(period)}`);
+  }
+  for (const note of analysis.notes) await context.log(note);
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(7)));
+}
+
+function allStopped(starts: readonly { status: string; tStop: number; message: string }[]): GlassboxError {
+  const [{ status, tStop, message }] = starts as [(typeof starts)[number]];
+  const rest = starts.length === 1 ? "" : ` (and so did the other ${starts.length - 1} initial conditions)`;
+  return new GlassboxError(
+    "internal",
+    `Every trajectory stopped early: ${status} at t = ${tStop}${rest}. ${message}. What was solved is in results.json`,
+  );
+}

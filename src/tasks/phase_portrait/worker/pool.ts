@@ -1,0 +1,122 @@
+import { GlassboxError } from "../../../core/errors.ts";
+import type { WorkerOrder, WorkerWord } from "./protocol.ts";
+import { WORKER_SOURCE } from "./worker.gen.ts";
+
+/** Without the fields that the pool adds. */
+export type Order = WorkerOrder extends infer One
+  ? One extends WorkerOrder ? Omit<One, "id" | "cancelFlag"> : never
+  : never;
+
+type Answer = Exclude<WorkerWord, { kind: "progress" | "failed" }>;
+
+interface Pending {
+  readonly onProgress: (done: number, message?: string) => void;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** After a cancel a worker that has not stopped by then is ended. */
+const CANCEL_MS = 1_000;
+
+/** Threads that solve; close it when done, or the process stays. */
+export class SolverPool {
+  readonly #threads: Thread[] = [];
+  readonly #flag = new SharedArrayBuffer(4);
+  readonly #url: string;
+
+  /** Starts no thread yet. */
+  constructor(readonly size: number) {
+    this.#url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: "text/javascript" }));
+  }
+
+  /** Does an order on a free thread, a new one while there are fewer than `size`; waits when all are busy. */
+  async run(order: Order, onProgress: Pending["onProgress"] = () => {}): Promise<Answer> {
+    const thread = await this.#free();
+    try {
+      return await thread.run(order, this.#flag, onProgress);
+    } finally {
+      thread.release();
+    }
+  }
+
+  /** Asks all threads to stop, and ends those that have not within a second. */
+  cancel(): void {
+    Atomics.store(new Int32Array(this.#flag), 0, 1);
+    const timer = setTimeout(
+      () => this.#threads.forEach((thread) => thread.end("the job was cancelled")),
+      CANCEL_MS,
+    );
+    if (typeof timer === "object") (timer as { unref?: () => void }).unref?.();
+  }
+
+  close(): void {
+    for (const thread of this.#threads) thread.end("the pool was closed");
+    URL.revokeObjectURL(this.#url);
+  }
+
+  async #free(): Promise<Thread> {
+    const idle = this.#threads.find((thread) => thread.take());
+    if (idle !== undefined) return idle;
+    if (this.#threads.length < this.size) {
+      const thread = new Thread(this.#url);
+      this.#threads.push(thread);
+      thread.take();
+      return thread;
+    }
+    await Promise.race(this.#threads.map((thread) => thread.idle));
+    return await this.#free();
+  }
+}
+
+/** One worker, which does one order at a time. */
+class Thread {
+  idle: Promise<void> = Promise.resolve();
+  #freed: () => void = () => {};
+  #busy = false;
+  #pending: Pending | null = null;
+  #next = 0;
+  readonly #worker: Worker;
+
+  constructor(url: string) {
+    this.#worker = new Worker(url, { type: "module" });
+    this.#worker.onmessage = ({ data }: MessageEvent<WorkerWord>) => this.#hear(data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.end(event.message);
+    };
+  }
+
+  /** True when it was free and is now the caller's. */
+  take(): boolean {
+    if (this.#busy) return false;
+    this.#busy = true;
+    this.idle = new Promise((resolve) => this.#freed = resolve);
+    return true;
+  }
+
+  release(): void {
+    this.#busy = false;
+    this.#freed();
+  }
+
+  run(order: Order, cancelFlag: SharedArrayBuffer, onProgress: Pending["onProgress"]): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#pending = { onProgress, resolve, reject };
+      this.#worker.postMessage({ ...order, id: ++this.#next, cancelFlag });
+    });
+  }
+
+  end(why: string): void {
+    this.#worker.terminate();
+    this.#pending?.reject(new GlassboxError("internal", `The solver's thread ended: ${why}`));
+    this.#pending = null;
+  }
+
+  #hear(word: WorkerWord): void {
+    if (word.kind === "progress") return this.#pending?.onProgress(word.done, word.message);
+    const pending = this.#pending;
+    this.#pending = null;
+    if (word.kind === "failed") pending?.reject(new GlassboxError("internal", word.message));
+    else pending?.resolve(word);
+  }
+}
