@@ -42,6 +42,10 @@ export interface JobFailure {
   readonly code: FailureCode;
   readonly message: string;
   readonly fields?: readonly FieldError[];
+  /** JSON that the task adds for programs that want to know more. */
+  readonly details?: unknown;
+  /** True when the task says that another attempt would fail the same way. */
+  readonly permanent?: true;
 }
 
 /** One request to run a task, as stored. Times are wall-clock milliseconds, for display. */

@@ -1,5 +1,6 @@
 import type { z } from "zod";
-import type { StreamName } from "./job.ts";
+import { messageOf } from "./errors.ts";
+import type { JobFailure, StreamName } from "./job.ts";
 
 /** What a running TypeScript task may do besides returning its result. */
 export interface TaskContext {
@@ -17,6 +18,25 @@ export interface TaskContext {
   event(kind: string, data: unknown): Promise<void>;
   /** Leaves a named file. The name is relative with forward slashes; the media type is guessed from it. */
   artifact(name: string, content: Uint8Array | string, mediaType?: string): Promise<void>;
+}
+
+/**
+ * Thrown by a task that came to an end without a result, and would again: the job fails with `task_failed`, shows
+ * `details` (JSON) beside the message, and is not tried again.
+ */
+export class TaskFailure extends Error {
+  override readonly name = "TaskFailure";
+
+  constructor(message: string, readonly details?: unknown) {
+    super(message);
+  }
+}
+
+/** What a task threw, as the failure that its row shows. */
+export function taskFailure(error: unknown): JobFailure & { readonly code: "task_failed" } {
+  const failure = { code: "task_failed", message: messageOf(error) } as const;
+  if (!(error instanceof TaskFailure)) return failure;
+  return { ...failure, permanent: true, ...(error.details === undefined ? {} : { details: error.details }) };
 }
 
 /** A file an external program is expected to leave. */

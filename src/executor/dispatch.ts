@@ -1,11 +1,11 @@
 import { z } from "zod";
 import { concatBytes } from "../core/bytes.ts";
 import { CONTROL_FD, type ControlMessage } from "../core/control.ts";
-import { EXIT, messageOf } from "../core/errors.ts";
+import { EXIT } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
 import { fieldErrors } from "../core/schema.ts";
-import type { FunctionTask, TaskRegistry } from "../core/task.ts";
+import { type FunctionTask, taskFailure, type TaskRegistry } from "../core/task.ts";
 import { taskContext } from "./task_context.ts";
 
 /** What the executor writes to the standard input of a child that is to run a task. */
@@ -70,7 +70,7 @@ async function runTask(
     await send({ type: "result", value: result as never });
     return EXIT.completed;
   } catch (error) {
-    await send({ type: "failure", code: "task_failed", message: messageOf(error) });
+    await send({ type: "failure", ...taskFailure(error) } as ControlMessage);
     return EXIT.failed;
   } finally {
     off();

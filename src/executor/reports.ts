@@ -88,8 +88,8 @@ export class Reports {
         this.#said = { result: message.value };
         return;
       case "failure": {
-        const { code, message: text, fields } = message;
-        this.#said = { failure: { code, message: text, ...(fields === undefined ? {} : { fields }) } };
+        const { type: _, ...failure } = message;
+        this.#said = { failure: failure as JobFailure };
       }
     }
   }

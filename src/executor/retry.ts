@@ -23,7 +23,8 @@ export function backoffDelayMs(random: Random, backoffMs: number, epoch: number)
 /** True when a failing attempt is to be followed by another. */
 export function mayRetry(job: Job, finish: Finish): boolean {
   if (finish.state !== "failed" || finish.failure === null) return false;
-  return job.epoch < job.maxAttempts && !HOPELESS.includes(finish.failure.code);
+  const hopeless = finish.failure.permanent === true || HOPELESS.includes(finish.failure.code);
+  return job.epoch < job.maxAttempts && !hopeless;
 }
 
 /** Who ends, and who may try again: `keepFor` is the only worker that may, null stands for any. */

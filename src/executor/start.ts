@@ -4,7 +4,14 @@ import type { Child, ChildExit, SpawnRequest } from "../core/host.ts";
 import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { baseName, resolvePath } from "../core/paths.ts";
 import { LIMITS } from "../core/limits.ts";
-import type { Command, FunctionTask, ProgramTask, Task, TaskContext } from "../core/task.ts";
+import {
+  type Command,
+  type FunctionTask,
+  type ProgramTask,
+  type Task,
+  type TaskContext,
+  taskFailure,
+} from "../core/task.ts";
 import { attemptEnvironment, dispatchRequest, keeperMarker, programRequest } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { StartFailure } from "./start_failure.ts";
@@ -115,7 +122,7 @@ async function runInline(
   try {
     return checkResult(task, await task.run(inlineContext(context, request), request.input));
   } catch (error) {
-    return { failure: { code: "task_failed", message: messageOf(error) } };
+    return { failure: taskFailure(error) };
   }
 }
 

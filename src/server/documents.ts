@@ -24,6 +24,8 @@ const FailureDocument = z.strictObject({
   code: z.enum(FAILURE_CODES),
   message: z.string(),
   fields: z.array(FieldErrorDocument).optional(),
+  details: z.json().optional().describe("What the task adds for programs"),
+  permanent: z.literal(true).optional().describe("Set when another attempt would fail the same way"),
 }).meta({ id: "Failure", description: "Why a job failed" });
 
 const CancelDocument = z.strictObject({
@@ -164,8 +166,12 @@ export function toJobSummary(job: StoredSummary): JobSummary {
 
 function toFailure(failure: Job["failure"]): z.infer<typeof FailureDocument> | null {
   if (failure === null) return null;
-  const { fields, ...rest } = failure;
-  return fields === undefined ? rest : { ...rest, fields: [...fields] };
+  const { fields, details, ...rest } = failure;
+  return {
+    ...rest,
+    ...(fields === undefined ? {} : { fields: [...fields] }),
+    ...(details === undefined ? {} : { details: details as z.core.util.JSONType }),
+  };
 }
 
 export function toAttemptDocument(

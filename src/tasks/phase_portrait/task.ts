@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { GlassboxError } from "../../core/errors.ts";
-import { defineTask, type TaskContext } from "../../core/task.ts";
+import { defineTask, type TaskContext, TaskFailure } from "../../core/task.ts";
 import { checkedPortraitRequest, type PortraitRequest } from "./request.ts";
 import { binaryOf, csvOf } from "./run/artifacts.ts";
 import { allTimes, analysisDocument, metaOf, succeeded, trajectoriesOf } from "./run/document.ts";
@@ -45,7 +45,7 @@ export const phasePortrait = defineTask({
     await leaveArtifacts(context, solved, result);
     await tell(context, solved, result.meta);
     const starts = solved.blocks.flatMap((block) => block.starts);
-    if (!starts.some(succeeded)) throw allStopped(starts);
+    if (!starts.some(succeeded)) throw allStopped(result.meta);
     return result;
   },
 });
@@ -125,11 +125,15 @@ function short(value: number): string {
   return String(Number(value.toPrecision(7)));
 }
 
-function allStopped(starts: readonly { status: string; tStop: number; message: string }[]): GlassboxError {
-  const [{ status, tStop, message }] = starts as [(typeof starts)[number]];
-  const rest = starts.length === 1 ? "" : ` (and so did the other ${starts.length - 1} initial conditions)`;
-  return new GlassboxError(
-    "internal",
-    `Every trajectory stopped early: ${status} at t = ${tStop}${rest}. ${message}. What was solved is in results.json`,
+/** A trajectory that stops early would do so again, and where it does is what people want to know. */
+function allStopped(meta: Result["meta"]): TaskFailure {
+  const { ic_status: statuses, method_used: backend } = meta, [first] = statuses;
+  const { status, t_stop: tStop, message } = first!;
+  const rest = statuses.length === 1
+    ? ""
+    : `, and so did the other ${statuses.length - 1} initial conditions`;
+  return new TaskFailure(
+    `The trajectory stopped early: ${status} at t = ${tStop}${rest}. ${message}. What was solved is in results.json`,
+    { solver_message: message, backend, status, t_stop: tStop, ic_status: statuses.slice(0, 100) },
   );
 }
