@@ -7,6 +7,8 @@ import type { Store } from "../store/store.ts";
 import { negotiate } from "./accept.ts";
 import type { LaunchInfo, Report, ServerContext, WorkerStatus } from "./context.ts";
 import { type Address, checkCaller, checkEnvelope } from "./guard.ts";
+import { PORTRAIT_TASK } from "./portrait_documents.ts";
+import { PortraitSocket } from "./portrait_socket.ts";
 import { problemResponse } from "./problem.ts";
 import { parseQuery } from "./query.ts";
 import type { Route } from "./route.ts";
@@ -92,18 +94,19 @@ class Door {
   async upgrade(request: Request): Promise<SocketHandler | Response> {
     const requestId = this.#context.host.random.uuid();
     let handler: SocketHandler | null = null;
-    const refusal = await this.#guarded(request, requestId, () => {
+    const refusal = await this.#guarded(request, requestId, async () => {
       const jobId = new RegExp(`^${SOCKET_PATH.replace(":id", "([^/]+)")}$`).exec(
         new URL(request.url).pathname,
       )?.[1];
       if (jobId === undefined) throw notFound(request);
       const from = positionInQuery(parseQuery(SocketQuery, request.url), request.url);
       this.#context.watchers.checkRoom();
-      handler = new WatchSocket(
-        this.#context,
-        { jobId, from, requestId },
-        (error) => this.#context.report(error, requestId),
-      );
+      const report = (error: unknown) => this.#context.report(error, requestId);
+      // A socket that names no position on a portrait's job is one of the seed tool's clients.
+      const job = from === null ? await this.#context.store.jobs.find(jobId) : null;
+      handler = job?.task === PORTRAIT_TASK
+        ? new PortraitSocket(this.#context, job, report)
+        : new WatchSocket(this.#context, { jobId, from, requestId }, report);
       return new Response(null);
     });
     return handler ?? sealed(refusal, requestId);

@@ -24,7 +24,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   tasks: ["core", ...TASKS.map((task) => `tasks/${task}`)],
   kbase: ["core", "config"],
   executor: ["core", "config", "store", "logs", "tasks"],
-  server: ["core", "config", "executor", "kbase", "logs", "store", "tasks"],
+  server: ["core", "config", "executor", "kbase", "logs", "store", "tasks", "tasks/phase_portrait"],
   cli: ["core", "config", "store", "logs", "tasks", ...TASKS.map((task) => `tasks/${task}`)].concat(
     ["kbase", "executor", "server", "verify"],
   ),

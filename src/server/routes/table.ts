@@ -5,6 +5,7 @@ import { jobRoutes } from "./jobs.ts";
 import { liveRoutes } from "./live.ts";
 import { outputRoutes } from "./output.ts";
 import { pageRoutes } from "./page.ts";
+import { portraitRoutes } from "./portrait.ts";
 import { scheduleRoutes } from "./schedules.ts";
 import { serviceRoutes } from "./service.ts";
 
@@ -25,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   ...outputRoutes,
   ...liveRoutes,
   ...scheduleRoutes,
+  ...portraitRoutes,
   ...serviceRoutes,
   openApiRoute,
   ...pageRoutes,
