@@ -6,6 +6,7 @@ import { BINARY_FUNCTIONS, UNARY_FUNCTIONS } from "../../src/tasks/phase_portrai
 import {
   BOUNDS,
   compileSystem,
+  copyAs,
   EquationError,
   type EquationSystem,
   parseSystem,
@@ -65,7 +66,26 @@ function tryOut(text: string, random: SeededRandom): boolean {
   if (system === null) return false;
   checkClosed(system);
   inTime(() => compare(system, random));
+  if (random.next() < 0.125) pasteBack(system, random);
   return true;
+}
+
+/** What is copied as Mathematica reads as the same system. */
+function pasteBack(system: EquationSystem, random: SeededRandom): void {
+  const text = copyAs(system, "mathematica");
+  if (text.length > BOUNDS.characters || /Indeterminate|Infinity/.test(text)) return;
+  const again = parseSystem(text, { parameters: system.parameters });
+  assert.deepEqual(again.states, system.states);
+  const values = Float64Array.from(system.parameters, () => valueOf(random));
+  const [t, y] = [valueOf(random), Float64Array.from(system.states, () => valueOf(random))];
+  const [one, other] = [system, again].map((equations) => {
+    const compiled = compileSystem(equations, { backEnd: "registers" });
+    compiled.setParameters(values);
+    const out = new Float64Array(compiled.dimension);
+    compiled.rhs(t, y, out);
+    return [...out];
+  });
+  assert.deepEqual(other, one, text);
 }
 
 /** A slow round is tried again, as the machine may have been busy; work that hangs is slow each time. */
