@@ -14,3 +14,4 @@ export { EquationError, type Problem, type ProblemCode, type Warning, type Warni
 export type { CompiledSystem } from "./system.ts";
 export { copyAs } from "./copy_as.ts";
 export type { DialectName } from "./dialects.ts";
+export { type PastedSolve, unwrapSolve } from "./paste.ts";

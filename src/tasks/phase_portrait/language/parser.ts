@@ -1,5 +1,6 @@
 import { BOUNDS } from "./bounds.ts";
 import { type FunctionRule, FUNCTIONS, LOWER_FUNCTIONS, suggestion } from "./functions.ts";
+import { withoutLeibniz } from "./leibniz.ts";
 import { isDerivativeCall, matches, type Outline, outlineOf, startsOnNewLine, tooDeep } from "./outline.ts";
 import { fail, type ProblemCode, type Span, type Warning, warningAt } from "./problem.ts";
 import type { ComparisonSign, Equation, Syntax } from "./syntax.ts";
@@ -24,7 +25,7 @@ export interface ParsedEquations {
 
 /** Reads equations; throws EquationError at the first fault. */
 export function parseEquations(text: string, names: Names): ParsedEquations {
-  const tokens = tokensOf(text);
+  const tokens = withoutLeibniz(tokensOf(text), names);
   if (tokens.length === 1) fail(text, "E_EMPTY", { pos: 0, end: text.length }, "there are no equations");
   const outline = outlineOf(text, tokens, names.independent);
   const parser = new Parser(text, tokens, outline, outline.dependents, names);
@@ -34,7 +35,7 @@ export function parseEquations(text: string, names: Names): ParsedEquations {
 
 /** Reads one expression; throws EquationError at the first fault. */
 export function parseExpression(text: string, names: Names): { value: Syntax; warnings: readonly Warning[] } {
-  const tokens = tokensOf(text);
+  const tokens = withoutLeibniz(tokensOf(text), names);
   if (tokens.length === 1) fail(text, "E_EMPTY", { pos: 0, end: text.length }, "there is no expression");
   const outline = outlineOf(text, tokens, names.independent);
   const parser = new Parser(text, tokens, outline, names.states ?? new Set(), names);
