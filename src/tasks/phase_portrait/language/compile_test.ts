@@ -112,3 +112,33 @@ Deno.test("Branches that share work compute it once, and deep chains of branches
   assert.equal(wasm![0], Math.sin(-1) + 2);
   assert.equal(wasm![4], Math.exp(900) + 60);
 });
+
+Deno.test("switches() are zero where a right side jumps or bends", () => {
+  const system = compileSystem(parseSystem("x' == If[x > 2, 1, Abs[x - 3]] + Floor[x] + Min[x, 5] + Sin[x]"));
+  const switches = system.switches();
+  const zeros = [2, 3, 4, 5].map((x) => {
+    const out = new Float64Array(switches.count);
+    switches.evaluate(0, Float64Array.of(x), out);
+    return out.filter((value) => Math.abs(value) < 1e-12).length;
+  });
+  assert.equal(switches.count, 4);
+  assert.deepEqual(zeros, [2, 2, 1, 2]);
+});
+
+Deno.test("compileSystem() uses registers where a policy forbids WebAssembly", () => {
+  const { Module } = WebAssembly;
+  WebAssembly.Module = class {
+    constructor() {
+      throw new WebAssembly.CompileError("Wasm code generation disallowed by embedder");
+    }
+  } as unknown as typeof Module;
+  try {
+    const system = compileSystem(parseSystem("x' == 2 x"));
+    assert.equal(system.backEnd, "registers");
+    const out = system.allocate(1);
+    system.rhs(0, Float64Array.of(3), out);
+    assert.equal(out[0], 6);
+  } finally {
+    WebAssembly.Module = Module;
+  }
+});

@@ -108,6 +108,10 @@ Deno.test("parseSystem() says line, column and what may have been meant", () => 
   });
 });
 
+Deno.test("parseSystem() names letters of another script that look the same", () => {
+  assert.throws(() => parseSystem("x' == \u0445", { parameters: [] }), /it has Cyrillic letters, x in Latin/);
+});
+
 Deno.test("parseSystem() without parameters makes unknown names parameters, with a warning for each", () => {
   const { parameters, warnings } = parseSystem("x' == a x - b x^2 + a");
   assert.deepEqual(parameters, ["a", "b"]);
