@@ -12,6 +12,7 @@ import {
   parseSystem,
 } from "../../src/tasks/phase_portrait/language/mod.ts";
 import { wasmProgram } from "../../src/tasks/phase_portrait/language/wasm_program.ts";
+import { evaluatePlainly } from "../support/equation_reference.ts";
 import { EQUATION_PARAMETERS, equationText } from "../support/equation_texts.ts";
 import { randomOf, type SeededRandom, seededRandom } from "../support/random.ts";
 
@@ -140,6 +141,10 @@ function compare(system: EquationSystem, random: SeededRandom): void {
   const n = system.states.length;
   const t = valueOf(random);
   const y = Float64Array.from({ length: n }, () => valueOf(random));
+  const plain = evaluatePlainly(system.graph, system.rightSides, t, y, values);
+  const first = new Float64Array(n);
+  wasm.rhs(t, y, first);
+  assert.deepEqual([...first], plain);
   for (const [method, length] of [["rhs", n], ["jacobian", n * n], ["timeDerivative", n]] as const) {
     // The derivatives of one round in eight, as compiling them takes most of the time.
     if (method !== "rhs" && random.next() > 0.125) continue;

@@ -133,6 +133,21 @@ Deno.test("parseSystem() lets parameters win over constants and lower-case funct
   }
 });
 
+Deno.test("parseSystem() takes as many states, parameters and brackets as it says, and no more", () => {
+  const states = (count: number) => Array.from({ length: count }, (_, index) => `x${index}' == 1`).join(", ");
+  const unknown = (count: number) =>
+    `x' == ${Array.from({ length: count }, (_, index) => `q${index}`).join(" + ")}`;
+  const nested = (count: number) => `x' == ${"(".repeat(count)}1${")".repeat(count)}`;
+  assert.equal(parseSystem(states(64)).states.length, 64);
+  assert.equal(faultOf(states(65))[0], "E_LIMIT");
+  assert.equal(parseSystem(unknown(256)).parameters.length, 256);
+  assert.equal(faultOf(unknown(257), null)[0], "E_LIMIT");
+  assert.equal(parseSystem(nested(200)).states.length, 1);
+  assert.equal(faultOf(nested(201))[0], "E_DEPTH");
+  const given = Array.from({ length: 257 }, (_, index) => `q${index}`);
+  assert.throws(() => parseSystem("x' == 1", { parameters: given }), /257 parameters are too many/);
+});
+
 Deno.test("parseSystem() takes another independent variable", () => {
   const system = compileSystem(parseSystem("x'[s] == s + t", { independent: "s", parameters: ["t"] }));
   const out = new Float64Array(1);
