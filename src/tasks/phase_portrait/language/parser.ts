@@ -1,7 +1,15 @@
 import { BOUNDS } from "./bounds.ts";
 import { type FunctionRule, FUNCTIONS, LOWER_FUNCTIONS, suggestion } from "./functions.ts";
 import { withoutLeibniz } from "./leibniz.ts";
-import { isDerivativeCall, matches, type Outline, outlineOf, startsOnNewLine, tooDeep } from "./outline.ts";
+import {
+  checkDerivedNames,
+  isDerivativeCall,
+  matches,
+  type Outline,
+  outlineOf,
+  startsOnNewLine,
+  tooDeep,
+} from "./outline.ts";
 import { fail, type ProblemCode, type Span, type Warning, warningAt } from "./problem.ts";
 import type { ComparisonSign, Equation, Syntax } from "./syntax.ts";
 import { quotedPiece, type Token, tokensOf } from "./tokens.ts";
@@ -30,6 +38,7 @@ export function parseEquations(text: string, names: Names): ParsedEquations {
   const outline = outlineOf(text, tokens, names.independent);
   const parser = new Parser(text, tokens, outline, outline.dependents, names);
   const equations = parser.system();
+  checkDerivedNames(text, outline, names.independent);
   return { ...outline, equations, warnings: parser.warnings };
 }
 

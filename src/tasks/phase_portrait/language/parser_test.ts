@@ -60,6 +60,7 @@ for (const [text, wanted] of VALUES) {
 
 const FAULTS: readonly (readonly [string, string, number, string])[] = [
   ["x' == 1 # 2 (", "E_CHAR", 8, "#"],
+  ["t' == 1, x' == * 2", "E_EXPECTED", 15, "*"],
   ["x' == (1 + * 2", "E_BRACKET", 6, "("],
   ["x' == 2 + * 3 + q", "E_EXPECTED", 10, "*"],
   ["{x' == y\n y' == 1}", "E_EXPECTED", 10, "y"],
