@@ -64,6 +64,8 @@ export class Radau implements Stepper {
   #afterRejection = true;
   #iterations = 0;
   #rate = 0;
+  /** The last iteration ended at a stage where f is not finite. */
+  #leftDomain = false;
 
   constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
     this.#field = field;
@@ -113,7 +115,9 @@ export class Radau implements Stepper {
     if (this.#hFactored !== h && !this.#factorFor(h)) return this.#refuse(h / 2, ATTEMPT.singular);
     this.#predict(h);
     this.#setScale();
-    if (!this.#newton(h, tNew)) return this.#diverged(h);
+    if (!this.#newton(h, tNew)) {
+      return this.#leftDomain ? this.#refuse(h / 4, ATTEMPT.nonFinite) : this.#diverged(h);
+    }
     let error = this.#estimate(h, this.#f0);
     if (error > 1 && this.#afterRejection) error = this.#filtered(h);
     if (!(error < Infinity)) return this.#refuse(h / 4, ATTEMPT.nonFinite);
@@ -176,7 +180,7 @@ export class Radau implements Stepper {
       if (!this.#residual(h, tNew)) return false;
       solveFactored(n, this.#real, this.#realPivots, r1);
       solveFactoredComplex(n, this.#re, this.#im, this.#complexPivots, r2, r3);
-      const size = this.#size(r1, r2, r3);
+      const size = this.#size();
       if (iteration > 0) this.#rate = size / last;
       const rate = this.#rate;
       if (iteration > 0 && (rate >= 1 || this.#misses(rate, size, iteration))) return false;
@@ -207,7 +211,8 @@ export class Radau implements Stepper {
       for (let i = 0; i < n; i++) sum += f[i]!;
     }
     this.counts.rhsEvals += 3;
-    if (!Number.isFinite(sum)) return false;
+    this.#leftDomain = !Number.isFinite(sum);
+    if (this.#leftDomain) return false;
     const [w1, w2, w3] = this.#w, [r1, r2, r3] = this.#r;
     for (let row = 0; row < 3; row++) combine(n, TI[row]!, this.#f, this.#r[row]!);
     for (let i = 0; i < n; i++) {
@@ -218,12 +223,15 @@ export class Radau implements Stepper {
     return true;
   }
 
-  #size(...vectors: readonly Float64Array[]): number {
+  /** Of an iteration's correction, weighted by the tolerance. */
+  #size(): number {
+    const scale = this.#scale, n = scale.length, [r1, r2, r3] = this.#r;
     let sum = 0;
-    for (const vector of vectors) {
-      for (let i = 0; i < vector.length; i++) sum += (vector[i]! / this.#scale[i]!) ** 2;
+    for (let i = 0; i < n; i++) {
+      const a = r1[i]! / scale[i]!, b = r2[i]! / scale[i]!, c = r3[i]! / scale[i]!;
+      sum += a * a + b * b + c * c;
     }
-    return Math.sqrt(sum / (3 * this.#scale.length));
+    return Math.sqrt(sum / (3 * n));
   }
 
   /** A stale Jacobian is renewed first; with a fresh one the step was too long. */
