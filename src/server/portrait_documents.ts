@@ -1,7 +1,7 @@
-import type { z } from "zod";
 import type { Job } from "../core/job.ts";
 import type { Store } from "../store/store.ts";
-import { faultsOf, portraitRequest, type RequestFault } from "../tasks/phase_portrait/request.ts";
+import { allFaultsOf, type RequestFault } from "../tasks/phase_portrait/faults.ts";
+import { portraitRequest } from "../tasks/phase_portrait/request.ts";
 
 /** The task that the seed tool's API submits. */
 export const PORTRAIT_TASK = "phase-portrait";
@@ -19,14 +19,10 @@ export function statusDocument(job: Job) {
     status: portraitStatus(job),
     ...(job.failure === null ? {} : {
       error: job.failure.message,
-      ...(detailsOf(job) === undefined ? {} : { error_details: detailsOf(job) }),
+      ...(job.failure.details === undefined ? {} : { error_details: job.failure.details }),
     }),
     ...(warnings === undefined || warnings.length === 0 ? {} : { warnings }),
   };
-}
-
-function detailsOf({ failure }: Job): unknown {
-  return failure?.details;
 }
 
 /** Where a job's result lies: in its row, or, when long or of a failed job, in an artifact; null when there is none. */
@@ -45,53 +41,44 @@ export type CheckedRequest =
   | { readonly input: Record<string, unknown> }
   | { readonly status: 400 | 422; readonly body: unknown };
 
+/** Fields whose wrong type these clients are told of in the words of the field, with 400; of others with 422. */
+const TOLD_AS_MEANING = ["timespan", "initial_conditions", "parameters"];
+
 /** Fields that these clients send and that no one reads are left out, as they always were. */
 export function checkPortraitRequest(body: Record<string, unknown>): CheckedRequest {
-  const input = onlyKnown(body);
-  const parsed = portraitRequest.safeParse(input);
-  if (!parsed.success) {
-    const missing = parsed.error.issues.filter((issue) => isMissing(issue, input));
-    return missing.length > 0
-      ? { status: 422, body: { detail: missing.map(missingDocument) } }
-      : meaning(parsed.error.issues.map(toFault));
-  }
-  const faults = faultsOf(parsed.data);
-  return faults.length > 0 ? meaning(faults) : { input };
-}
-
-function onlyKnown(body: Record<string, unknown>): Record<string, unknown> {
-  const known = Object.fromEntries(Object.entries(body).filter(([name]) => name in portraitRequest.shape));
-  // Clients of old send null for what they leave to the server.
-  return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== null));
-}
-
-type Issue = z.core.$ZodIssue;
-
-function isMissing(issue: Issue, input: Record<string, unknown>): boolean {
-  const [field] = issue.path;
-  return issue.path.length === 1 && issue.code === "invalid_type" && !((field as string) in input);
-}
-
-function missingDocument({ path }: Issue) {
-  return { type: "missing", loc: ["body", ...path], msg: "Field required" };
-}
-
-function toFault({ path, message }: Issue): RequestFault {
-  const field = path.reduce<string>(
-    (text, part) =>
-      typeof part === "number" ? `${text}[${part}]` : text === "" ? String(part) : `${text}.${String(part)}`,
-    "",
-  );
-  return { field, message };
-}
-
-/** All that is wrong at once. */
-function meaning(errors: readonly RequestFault[]): CheckedRequest {
+  const input = onlyKnown(body), faults = allFaultsOf(input);
+  if (faults.length === 0) return { input };
+  if (faults.some(isShape)) return { status: 422, body: { detail: faults.map(shapeDocument) } };
   const detail = {
     type: "urn:glassbox:error:invalid_input",
     title: "Invalid request payload",
     status: 400,
-    errors,
+    errors: faults,
   };
   return { status: 400, body: { detail } };
+}
+
+function onlyKnown(body: Record<string, unknown>): Record<string, unknown> {
+  // Clients of old send null for what they leave to the server.
+  return Object.fromEntries(
+    Object.entries(body).filter(([name, value]) =>
+      Object.hasOwn(portraitRequest.shape, name) && value !== null
+    ),
+  );
+}
+
+/** A field that is not there at all, or whose JSON type is another. */
+function isShape({ field, code }: RequestFault): boolean {
+  return code === "E_MISSING" || code === "E_TYPE" && !/[.[]/.test(field) && !TOLD_AS_MEANING.includes(field);
+}
+
+function shapeDocument({ field, code, message, ...place }: RequestFault) {
+  const isMissing = code === "E_MISSING";
+  return {
+    type: isMissing ? "missing" : code === "E_TYPE" ? "type_error" : "value_error",
+    loc: ["body", ...field.split(".")],
+    msg: isMissing ? "Field required" : message,
+    code,
+    ...place,
+  };
 }

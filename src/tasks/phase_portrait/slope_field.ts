@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isGlassboxError } from "../../core/errors.ts";
 import { type CompiledEquations, compileSystem, EquationError, parseSystem } from "./language/mod.ts";
 import { PORTRAIT_LIMITS } from "./limits.ts";
 
@@ -64,6 +65,7 @@ function compiled(request: SlopeFieldRequest): CompiledEquations {
     return system;
   } catch (error) {
     if (error instanceof EquationError) throw new SlopeFieldError(error.problem.message);
+    if (isGlassboxError(error, "invalid_input")) throw new SlopeFieldError(error.message);
     throw error;
   }
 }

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { GlassboxError } from "../../core/errors.ts";
 import { defineTask, type TaskContext, TaskFailure } from "../../core/task.ts";
-import { checkedPortraitRequest, type PortraitRequest } from "./request.ts";
+import { checkedPortraitRequest } from "./faults.ts";
+import type { PortraitRequest } from "./request.ts";
 import { binaryOf, csvOf } from "./run/artifacts.ts";
 import { allTimes, analysisDocument, metaOf, succeeded, trajectoriesOf } from "./run/document.ts";
 import { pictureOf } from "./run/picture.ts";
