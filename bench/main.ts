@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { measureLatency } from "./latency.ts";
 import { measureLines } from "./lines.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
+import { measureOrbit, measureStarts, measureStiff } from "./portraits.ts";
 import { Room } from "./room.ts";
 import { measureLorenz, measureLotkaVolterra } from "./right_sides.ts";
 import { measureStart } from "./start.ts";
@@ -17,6 +18,9 @@ const BENCHMARKS: Readonly<Record<string, (room: Room) => Promise<Table>>> = {
   lines: measureLines,
   latency: measureLatency,
   worker: measureWorker,
+  "portrait-orbit": measureOrbit,
+  "portrait-starts": measureStarts,
+  "portrait-stiff": measureStiff,
   "rhs-lorenz": measureLorenz,
   "rhs-lotka-volterra": measureLotkaVolterra,
 };

@@ -91,6 +91,7 @@ function ratio(value: number | null, base: number | null): string {
 /** Three significant digits at least, and whole numbers from 100 on. */
 function shown(value: number | null): string {
   if (value === null) return "–";
+  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(1);
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString("en");
   return value.toPrecision(3);
 }

@@ -61,7 +61,8 @@ export async function makePortrait(request: PortraitRequest, options: PortraitOp
   }
 }
 
-async function solveAll(
+/** Solves all initial conditions in blocks, on whichever threads of the pool are free; the blocks come in their order. */
+export async function solveAll(
   pool: SolverPool,
   request: PortraitRequest,
   total: number,
@@ -75,12 +76,28 @@ async function solveAll(
       done[index] = part;
       onProgress({ done: done.reduce((sum, value) => sum + value, 0), total, message: "solving" });
     };
-    const answer = await pool.run({ kind: "solve", request, from, to, budgetMs: left() }, report);
+    const block = await solvedBlock(pool, request, from, to, left, report);
     report(to - from);
-    if (answer.kind !== "solved") throw new Error("The solver answered another question");
-    return answer.block;
+    return block;
   });
   return await Promise.all(solving);
+}
+
+/** A thread is sent its own initial conditions only. */
+async function solvedBlock(
+  pool: SolverPool,
+  request: PortraitRequest,
+  from: number,
+  to: number,
+  left: () => number,
+  report: (done: number) => void,
+): Promise<SolvedBlock> {
+  const rows = request.initial_conditions?.slice(from, to);
+  const part = rows === undefined ? request : { ...request, initial_conditions: rows };
+  const order = { kind: "solve", request: part, from: 0, to: to - from } as const;
+  const answer = await pool.run(() => ({ ...order, budgetMs: left() }), report);
+  if (answer.kind !== "solved") throw new Error("The solver answered another question");
+  return { ...answer.block, from };
 }
 
 async function analyseAll(
@@ -100,11 +117,11 @@ async function analyseAll(
     }
   }
   const report = (_done: number, message = "analysing") => onProgress({ done: total, total, message });
-  const answer = await pool.run({ kind: "analyse", request, went: { low, high }, budgetMs }, report);
+  const answer = await pool.run(() => ({ kind: "analyse", request, went: { low, high }, budgetMs }), report);
   if (answer.kind !== "analysed") throw new Error("The solver answered another question");
   const { analysis } = answer;
   if (request.analysis.basins === undefined) return analysis;
   report(0, "basins");
-  const coloured = await pool.run({ kind: "basins", request, analysis, budgetMs }, report);
+  const coloured = await pool.run(() => ({ kind: "basins", request, analysis, budgetMs }), report);
   return { ...analysis, basins: (coloured as { basins: Basins | null }).basins };
 }

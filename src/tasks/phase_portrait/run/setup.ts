@@ -50,19 +50,27 @@ export function setUp(request: PortraitRequest): Setup {
   const atol = Array.isArray(integrator.atol)
     ? Float64Array.from(integrator.atol)
     : new Float64Array(n).fill(integrator.atol);
-  const given = request.initial_conditions?.map((row) => Float64Array.from(row));
-  const starts = given ?? [Float64Array.from(initialValuesOf(equations, parameters), (value) => value ?? 0)];
+  const own = [Float64Array.from(initialValuesOf(equations, parameters), (value) => value ?? 0)];
   return {
     request,
     system,
     parameters,
-    starts,
+    starts: startsOf(request) ?? own,
     ...rowTimes(request),
     ...chosen,
     rtol: Math.max(RTOL_LEAST, integrator.rtol),
     atol,
     warnings,
   };
+}
+
+/** The same setup for other initial conditions, which a request of many sends a few at a time. */
+export function withStartsOf(setup: Setup, request: PortraitRequest): Setup {
+  return { ...setup, request, starts: startsOf(request) ?? setup.starts };
+}
+
+function startsOf({ initial_conditions: given }: PortraitRequest): Float64Array[] | undefined {
+  return given?.map((row) => Float64Array.from(row));
 }
 
 /** How many numbers the rows of this request make. */

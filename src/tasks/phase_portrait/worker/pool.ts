@@ -29,11 +29,14 @@ export class SolverPool {
     this.#url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: "text/javascript" }));
   }
 
-  /** Does an order on a free thread, a new one while there are fewer than `size`; waits when all are busy. */
-  async run(order: Order, onProgress: Pending["onProgress"] = () => {}): Promise<Answer> {
+  /**
+   * Does an order on a free thread, a new one while there are fewer than `size`; waits when all are busy. The order is
+   * made when its turn has come, as what time it has depends on that.
+   */
+  async run(order: () => Order, onProgress: Pending["onProgress"] = () => {}): Promise<Answer> {
     const thread = await this.#free();
     try {
-      return await thread.run(order, this.#flag, onProgress);
+      return await thread.run(order(), this.#flag, onProgress);
     } finally {
       thread.release();
     }
@@ -75,6 +78,7 @@ class Thread {
   #busy = false;
   #pending: Pending | null = null;
   #next = 0;
+  #ended: Error | null = null;
   readonly #worker: Worker;
 
   constructor(url: string) {
@@ -100,6 +104,8 @@ class Thread {
   }
 
   run(order: Order, cancelFlag: SharedArrayBuffer, onProgress: Pending["onProgress"]): Promise<Answer> {
+    // A worker that was ended would keep silent for ever.
+    if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       this.#pending = { onProgress, resolve, reject };
       this.#worker.postMessage({ ...order, id: ++this.#next, cancelFlag });
@@ -108,7 +114,8 @@ class Thread {
 
   end(why: string): void {
     this.#worker.terminate();
-    this.#pending?.reject(new GlassboxError("internal", `The solver's thread ended: ${why}`));
+    this.#ended ??= new GlassboxError("internal", `The solver's thread ended: ${why}`);
+    this.#pending?.reject(this.#ended);
     this.#pending = null;
   }
 

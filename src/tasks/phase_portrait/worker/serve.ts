@@ -1,5 +1,5 @@
 import { analyse, analyseBasins } from "../run/analyse.ts";
-import { type Setup, setUp } from "../run/setup.ts";
+import { type Setup, setUp, withStartsOf } from "../run/setup.ts";
 import { solveBlock, type Stop } from "../run/solve_block.ts";
 import type { WorkerOrder, WorkerWord } from "./protocol.ts";
 
@@ -40,11 +40,11 @@ export function serveOrder(
   }
 }
 
-/** Blocks of one request come one after the other: it is compiled once. */
+/** Blocks of one request come one after the other, each with its own initial conditions: it is compiled once. */
 function setupOf({ request }: WorkerOrder): Setup {
-  const key = JSON.stringify(request);
+  const key = JSON.stringify({ ...request, initial_conditions: request.initial_conditions === undefined });
   if (prepared?.key !== key) prepared = { key, setup: setUp(request) };
-  return prepared.setup;
+  return withStartsOf(prepared.setup, request);
 }
 
 function stopOf({ budgetMs, cancelFlag }: WorkerOrder): Stop {

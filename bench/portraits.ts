@@ -1,0 +1,200 @@
+/** Solving typed equations, beside SciPy solving the same at the same tolerances. The errors say what the times are worth. */
+import { compileSystem, parseSystem } from "../src/tasks/phase_portrait/language/mod.ts";
+import { portraitRequest } from "../src/tasks/phase_portrait/request.ts";
+import { solveAll } from "../src/tasks/phase_portrait/run/portrait.ts";
+import type { Method } from "../src/tasks/phase_portrait/solve/methods.ts";
+import { evenTimes, solveTrajectory, type Trajectory } from "../src/tasks/phase_portrait/solve/trajectory.ts";
+import { SolverPool } from "../src/tasks/phase_portrait/worker/pool.ts";
+import type { Room } from "./room.ts";
+import { type Scipy, startScipy } from "./scipy.ts";
+import { type Contestant, interleave, type Sample, type Table } from "./table.ts";
+
+interface Problem {
+  readonly equations: string;
+  readonly parameters: Readonly<Record<string, number>>;
+  readonly tEnd: number;
+}
+
+const LORENZ: Problem = {
+  equations: "{x'[t], y'[t], z'[t]} == {s (y - x), x (r - z) - y, x y - b z}",
+  parameters: { s: 10, r: 28, b: 8 / 3 },
+  tEnd: 100,
+};
+const LOTKA_VOLTERRA: Problem = {
+  equations: "{x'[t], y'[t]} == {a x[t] - b x[t] y[t], d x[t] y[t] - c y[t]}",
+  parameters: { a: 1.5, b: 1, c: 3, d: 1 },
+  tEnd: 20,
+};
+const VAN_DER_POL: Problem = {
+  equations: "{x'[t], y'[t]} == {y[t], mu (1 - x[t]^2) y[t] - x[t]}",
+  parameters: { mu: 1000 },
+  tEnd: 2000,
+};
+
+interface Accuracy {
+  readonly method: Method;
+  readonly rtol: number;
+  readonly atol: number;
+}
+
+const ROWS = 201;
+
+/** From the text to all rows, as a job does it; `each` sees every trajectory. */
+function solve(
+  { equations, parameters, tEnd }: Problem,
+  starts: readonly (readonly number[])[],
+  { method, rtol, atol }: Accuracy,
+  each: (trajectory: Trajectory) => void,
+): number {
+  const begun = performance.now();
+  const system = compileSystem(parseSystem(equations, { parameters: Object.keys(parameters) }));
+  system.setParameters(Float64Array.from(system.parameters, (name) => parameters[name]!));
+  const times = evenTimes(0, tEnd, ROWS), n = system.dimension;
+  const common = { t0: 0, tEnd, maxStep: null, firstStep: null, maxSteps: 1_000_000 };
+  const tolerance = { rtol, atol: new Float64Array(n).fill(atol) };
+  for (const start of starts) {
+    const options = { ...common, method, tolerance, y0: Float64Array.from(start) };
+    each(solveTrajectory(system, options, times));
+  }
+  return performance.now() - begun;
+}
+
+function relative(seen: ArrayLike<number>, wanted: readonly number[]): number {
+  return Math.max(...wanted.map((value, i) => Math.abs(seen[i]! - value) / Math.abs(value)));
+}
+
+/** (a) A chaotic orbit at a tight tolerance; its error is measured at t = 20, while digits still mean something. */
+export async function measureOrbit(room: Room): Promise<Table> {
+  const scipy = await startScipy(room), rounds = room.quick ? 5 : 15;
+  const ours = (["RK45", "DOP853"] as const).map((method): Contestant => ({
+    name: `glassbox ${method}`,
+    run() {
+      let error = NaN;
+      const ms = solve(LORENZ, [[1, 1, 1]], { method, rtol: 1e-9, atol: 1e-12 }, ({ values }) => {
+        error = relative(values.subarray(120, 123), [
+          13.79319959512861883,
+          12.95180393618989854,
+          34.90160868113514291,
+        ]);
+      });
+      return Promise.resolve({ ms, error });
+    },
+  }));
+  const theirs = scipyRows(scipy, ["RK45", "DOP853"], (method) => ({ case: "lorenz", method }));
+  return {
+    name: "portrait-orbit",
+    about: "Lorenz to t = 100, rtol 1e-9, atol 1e-12, 201 rows; the relative error at t = 20",
+    columns: ["ms", "error"],
+    rows: await interleave([...theirs, ...ours], rounds, 2),
+    compare: { column: "ms", with: theirs.map(({ name }) => name) },
+    rounds,
+  };
+}
+
+/** The largest drift of the invariant from the start to the end. */
+function driftOf(values: ArrayLike<number>, from: number, to: number): number {
+  const invariant = (at: number) =>
+    values[at]! - 3 * Math.log(values[at]!) + values[at + 1]! - 1.5 * Math.log(values[at + 1]!);
+  return Math.abs(invariant(to) - invariant(from));
+}
+
+/** 1,000 starts in [1, 10] × [1, 5]. */
+const STARTS = Array.from(
+  { length: 1000 },
+  (_, k) => [1 + (9 * (k % 40)) / 39, 1 + (4 * Math.floor(k / 40)) / 24],
+);
+const LOOSE = { method: "RK45", rtol: 1e-6, atol: 1e-9 } as const;
+
+/** (b) Many starts of one system: on one thread, and on four. */
+export async function measureStarts(room: Room): Promise<Table> {
+  const scipy = await startScipy(room), rounds = room.quick ? 3 : 9;
+  const pool = new SolverPool(4);
+  room.defer(() => pool.close());
+  const alone: Contestant = {
+    name: "glassbox, 1 thread",
+    run() {
+      let error = 0;
+      const ms = solve(LOTKA_VOLTERRA, STARTS, LOOSE, ({ values }) => {
+        error = Math.max(error, driftOf(values, 0, values.length - 2));
+      });
+      return Promise.resolve({ ms, error });
+    },
+  };
+  const four: Contestant = { name: "glassbox, 4 threads", run: () => onThreads(pool) };
+  // A loop takes so long that a tenth of it has to do: every tenth start, and ten times the time.
+  const some = STARTS.filter((_, k) => k % 10 === 0);
+  const loop = scipyRows(scipy, ["RK45"], (method) => ({ case: "starts", method, starts: some }), 10);
+  const stacked = scipyRows(scipy, ["RK45"], (method) => ({ case: "stacked", method, starts: STARTS }));
+  const theirs = [
+    ...loop.map((one) => ({ ...one, name: "SciPy RK45, a loop over them" })),
+    ...stacked.map((one) => ({ ...one, name: "SciPy RK45, stacked into one system" })),
+  ];
+  return {
+    name: "portrait-starts",
+    about:
+      "Lotka-Volterra from 1,000 starts to t = 20, rtol 1e-6, atol 1e-9, 201 rows each; the invariant's drift",
+    columns: ["ms", "error"],
+    rows: await interleave([...theirs, alone, four], rounds, 1),
+    compare: { column: "ms", with: theirs.map(({ name }) => name) },
+    rounds,
+  };
+}
+
+async function onThreads(pool: SolverPool): Promise<Sample> {
+  const request = portraitRequest.parse({
+    equations: LOTKA_VOLTERRA.equations,
+    parameters: LOTKA_VOLTERRA.parameters,
+    timespan: [0, LOTKA_VOLTERRA.tEnd],
+    initial_conditions: STARTS,
+    integrator: LOOSE,
+  });
+  const begun = performance.now();
+  const blocks = await solveAll(pool, request, STARTS.length, () => 300_000, () => {});
+  const ms = performance.now() - begun;
+  const drifts = blocks.flatMap(({ values, starts }) =>
+    starts.map((_, k) => driftOf(values, 2 * ROWS * k, 2 * ROWS * (k + 1) - 2))
+  );
+  return { ms, error: Math.max(...drifts) };
+}
+
+/** (c) A stiff relaxation oscillation. */
+export async function measureStiff(room: Room): Promise<Table> {
+  const scipy = await startScipy(room), rounds = room.quick ? 5 : 15;
+  const ours = ([["Rodas5P", 1e-6], ["Rodas5P", 1e-8], ["Radau", 1e-6]] as const).map(
+    ([method, rtol]): Contestant => ({
+      name: `glassbox ${method}, rtol ${rtol}`,
+      run() {
+        let error = NaN;
+        const ms = solve(VAN_DER_POL, [[2, 0]], { method, rtol, atol: rtol / 1000 }, ({ values }) => {
+          error = relative(values.subarray(-2), [1.706167732170465008, -0.0008928097010248164778]);
+        });
+        return Promise.resolve({ ms, error });
+      },
+    }),
+  );
+  const theirs = scipyRows(scipy, ["Radau", "LSODA"], (method) => ({ case: "stiff", method, rtol: 1e-6 }));
+  return {
+    name: "portrait-stiff",
+    about: "van der Pol with mu = 1000 to t = 2000, atol rtol/1000, 201 rows; the relative error at the end",
+    columns: ["ms", "error"],
+    rows: await interleave([...theirs, ...ours], rounds, 2),
+    compare: { column: "ms", with: theirs.map(({ name }) => name) },
+    rounds,
+  };
+}
+
+function scipyRows(
+  scipy: Scipy | null,
+  methods: readonly string[],
+  order: (method: string) => Record<string, unknown>,
+  times = 1,
+): Contestant[] {
+  if (scipy === null) return [];
+  return methods.map((method) => ({
+    name: `SciPy ${method}`,
+    run: async () => {
+      const { ms, error } = await scipy.ask(order(method));
+      return { ms: ms * times, error };
+    },
+  }));
+}
