@@ -210,6 +210,21 @@ Deno.test("findEquilibria() finds all 49 of x' = sin y, y' = sin x, and which ar
 });
 
 for (
+  const [equations, view] of [
+    ["{S' == -0.3 S J, J' == 0.3 S J - 0.1 J}", box([-1, 3], [-1, 3])],
+    ["{x' == 0, y' == 0}", box([-1, 1], [-1, 1])],
+    ["{x' == y, y' == 0}", box([-1, 1], [-1, 1])],
+    ["x' == 0", box([-1, 1])],
+  ] as const
+) {
+  Deno.test(`findEquilibria() tells a few of the line of equilibria of ${equations}, and that there are more`, () => {
+    const { equilibria, more } = findEquilibria(compiled(equations), 0, view);
+    assert.ok(equilibria.length > 0 && equilibria.length <= 12, `${equilibria.length}`);
+    assert.equal(more, true);
+  });
+}
+
+for (
   const { id, parameter, from, to, view, hopf } of [
     { id: "brusselator", parameter: "B", from: 0.5, to: 4, view: box([0, 4], [0, 6]), hopf: [2] },
     {

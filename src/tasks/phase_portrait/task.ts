@@ -14,6 +14,8 @@ const BUDGET_MS = 300_000;
 /** Above so many numbers the rows are left out of the result, which must fit into its row; artifacts hold them. */
 const RESULT_VALUES_MAX = 250_000;
 const JSON_VALUES_MAX = 5_000_000;
+/** So many equilibria are told as lines of output; all are in the result. */
+const TOLD_MAX = 20;
 
 const finite = z.number();
 
@@ -113,8 +115,12 @@ async function tell(
   );
   for (const warning of meta.warnings) await context.log(warning, "stderr");
   if (analysis === null) return;
-  for (const { point, type } of analysis.equilibria.slice(0, 20)) {
+  const { equilibria } = analysis;
+  for (const { point, type } of equilibria.slice(0, TOLD_MAX)) {
     await context.log(`Equilibrium (${[...point].map(short).join(", ")}): ${type}`);
+  }
+  if (equilibria.length > TOLD_MAX) {
+    await context.log(`… and ${equilibria.length - TOLD_MAX} more equilibria`);
   }
   for (const { stability, period } of analysis.cycles) {
     await context.log(`Limit cycle, ${stability}, period ${short(period)}`);

@@ -9,13 +9,15 @@ export interface Equilibrium extends Classification {
   readonly eigenvalues: readonly Eigenvalue[];
 }
 
-/** The equilibria of a view; `more` is true when the search stopped at its limit, as on a line of equilibria. */
+/** The equilibria of a view; `more` is true when there are others, as on a line of equilibria, of which a few stand for all. */
 export interface EquilibriumSearch {
   readonly equilibria: readonly Equilibrium[];
   readonly more: boolean;
 }
 
 const EQUILIBRIUM_LIMIT = 256;
+/** So many that are not isolated stand for the line or the region that they are part of. */
+const LINE_LIMIT = 12;
 const NEWTON_LIMIT = 60;
 /** Two roots nearer than this share of the view are one. */
 const MERGE_DISTANCE = 1e-6;
@@ -39,10 +41,28 @@ export function findEquilibria(field: VectorField, t: number, view: View): Equil
     const at = a.findIndex((value, i) => Math.abs(value - b[i]!) > 1e-9 * viewSize(view));
     return at < 0 ? 0 : a[at]! - b[at]!;
   });
-  return {
-    equilibria: found.map((point) => describeEquilibrium(field, t, point, newton.speedScale)),
-    more: found.length >= EQUILIBRIUM_LIMIT,
-  };
+  const described = found.map((point) => describeEquilibrium(field, t, point, newton.speedScale));
+  const equilibria = thinned(described);
+  return { equilibria, more: equilibria.length < described.length || found.length >= EQUILIBRIUM_LIMIT };
+}
+
+/** All that are isolated, and of the others no more than stand for their line, evenly. */
+function thinned(equilibria: readonly Equilibrium[]): readonly Equilibrium[] {
+  const onLine = equilibria.filter((one) => !isIsolated(one));
+  if (onLine.length <= LINE_LIMIT) return equilibria;
+  const kept = new Set(
+    Array.from(
+      { length: LINE_LIMIT },
+      (_, k) => onLine[Math.round(k * (onLine.length - 1) / (LINE_LIMIT - 1))],
+    ),
+  );
+  return equilibria.filter((one) => isIsolated(one) || kept.has(one));
+}
+
+/** By the implicit function theorem there is no other one near where no eigenvalue is zero. */
+function isIsolated({ eigenvalues: values }: Equilibrium): boolean {
+  const sizes = values.map(({ re, im }) => Math.hypot(re, im));
+  return Math.min(...sizes) > 1e-8 * Math.max(...sizes);
 }
 
 /** The equilibrium that Newton's iteration reaches from a point; null when it reaches none. */
@@ -125,6 +145,7 @@ class Newton {
   readonly #f: Float64Array;
   readonly #trial: Float64Array;
   readonly #jacobian: Float64Array;
+  readonly #kept: Float64Array;
   readonly #step: Float64Array;
   readonly #pivots: Int32Array;
 
@@ -132,7 +153,7 @@ class Newton {
     const n = field.dimension;
     [this.#field, this.#t, this.#view] = [field, t, view];
     [this.#y, this.#f, this.#trial] = [new Float64Array(n), new Float64Array(n), new Float64Array(n)];
-    this.#jacobian = new Float64Array(n * n);
+    [this.#jacobian, this.#kept] = [new Float64Array(n * n), new Float64Array(n * n)];
     this.#step = new Float64Array(n);
     this.#pivots = new Int32Array(n);
     this.speedScale = this.#typicalSpeed() / viewSize(view);
@@ -194,9 +215,28 @@ class Newton {
     this.#field.jacobian(this.#t, this.#y, this.#jacobian);
     this.#field.rhs(this.#t, this.#y, this.#f);
     for (let i = 0; i < n; i++) this.#step[i] = -this.#f[i]!;
-    if (!factor(n, this.#jacobian, this.#pivots)) return false;
+    this.#kept.set(this.#jacobian);
+    if (!factor(n, this.#jacobian, this.#pivots) && !this.#factorNormal(n)) return false;
     solveFactored(n, this.#jacobian, this.#pivots, this.#step);
     return this.#step.every(Number.isFinite);
+  }
+
+  /** Where the Jacobian is singular, as along a line of equilibria, the shortest step: (JᵀJ + λ) s = -Jᵀ f with a tiny λ. */
+  #factorNormal(n: number): boolean {
+    const j = this.#kept, normal = this.#jacobian, right = new Float64Array(n);
+    let trace = 0;
+    for (let a = 0; a < n; a++) {
+      for (let b = 0; b < n; b++) {
+        let sum = 0;
+        for (let i = 0; i < n; i++) sum += j[i * n + a]! * j[i * n + b]!;
+        normal[a * n + b] = sum;
+        if (a === b) trace += sum;
+      }
+      for (let i = 0; i < n; i++) right[a]! -= j[i * n + a]! * this.#f[i]!;
+    }
+    for (let a = 0; a < n; a++) normal[a * n + a]! += 1e-12 * trace;
+    this.#step.set(right);
+    return factor(n, normal, this.#pivots);
   }
 
   /** Takes the longest of 1, 1/2, 1/4 … of the step that makes |f| smaller; its |f|, or null when none does. */

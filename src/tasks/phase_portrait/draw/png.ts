@@ -53,9 +53,9 @@ const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 /** Portable Network Graphics (W3C, third edition): 8-bit RGB, one filter for all rows. */
 async function encode({ width, height, pixels }: Raster): Promise<Uint8Array> {
   const stride = width * 3 + 1, rows = new Uint8Array(stride * height);
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const from = (row * width + column) * 4, to = row * stride + 1 + column * 3;
+  for (let row = 0, from = 0, to = 0; row < height; row++) {
+    to++;
+    for (let column = 0; column < width; column++, from += 4, to += 3) {
       rows[to] = pixels[from]!;
       rows[to + 1] = pixels[from + 1]!;
       rows[to + 2] = pixels[from + 2]!;

@@ -1,5 +1,12 @@
 import type { Clip } from "./scene.ts";
 
+/** Thinner lines have no round ends and joins that could be seen. */
+const ROUND_FROM = 1.2;
+/** In pixels. */
+const NEAR = 0.25;
+/** The cosine of a turn whose gap, at the widths of lines, is a small part of a pixel. */
+const STRAIGHT = 0.995;
+
 /**
  * Fills shapes into an RGBA picture with exact coverage of each pixel, by accumulating signed areas along the edges
  * (the method of FreeType's smooth rasteriser, as in R. Levien's font-rs).
@@ -17,7 +24,9 @@ export class Raster {
     // One column more, into which edges right of the picture fall.
     this.#cover = new Float32Array((width + 2) * height);
     const [r, g, b] = rgbOf(background);
-    for (let at = 0; at < this.pixels.length; at += 4) this.pixels.set([r, g, b, 255], at);
+    // A pixel at a time as one number; which of its bytes comes first is the machine's own order.
+    const [pixel] = new Uint32Array(Uint8Array.of(r, g, b, 255).buffer);
+    new Uint32Array(this.pixels.buffer).fill(pixel!);
   }
 
   /** Adds a closed shape to what the next `paint` fills; overlapping shapes of one sense unite. */
@@ -35,15 +44,36 @@ export class Raster {
   }
 
   #strokePiece(points: ArrayLike<number>, width: number): void {
-    const half = width / 2;
-    for (let at = 0; at + 3 < points.length; at += 2) {
-      const [x1, y1, x2, y2] = [points[at]!, points[at + 1]!, points[at + 2]!, points[at + 3]!];
-      const dx = x2 - x1, dy = y2 - y1, length = Math.hypot(dx, dy);
-      if (!(length > 0) || !Number.isFinite(length)) continue;
-      const nx = (-dy / length) * half, ny = (dx / length) * half;
-      this.shape([x1 + nx, y1 + ny, x1 - nx, y1 - ny, x2 - nx, y2 - ny, x2 + nx, y2 + ny]);
-      if (width > 1.2) this.disc(x2, y2, half);
+    const half = width / 2, round = width > ROUND_FROM, end = points.length - 2;
+    let x1 = points[0]!, y1 = points[1]!, lastX = 0, lastY = 0;
+    for (let at = 2; at <= end; at += 2) {
+      const x2 = points[at]!, y2 = points[at + 1]!;
+      const dx = x2 - x1, dy = y2 - y1, length = Math.sqrt(dx * dx + dy * dy);
+      // Points that lie so near make no difference that can be seen.
+      if (!(length > (at === end ? 0 : NEAR)) || length === Infinity) continue;
+      const ux = dx / length, uy = dy / length, nx = -uy * half, ny = ux * half;
+      // Where the line hardly turns the two quadrangles leave no gap that can be seen.
+      if (round && ux * lastX + uy * lastY < STRAIGHT) this.disc(x1, y1, half);
+      this.#quadrangle(x1 + nx, y1 + ny, x1 - nx, y1 - ny, x2 - nx, y2 - ny, x2 + nx, y2 + ny);
+      [x1, y1, lastX, lastY] = [x2, y2, ux, uy];
     }
+    if (round && (lastX !== 0 || lastY !== 0)) this.disc(x1, y1, half);
+  }
+
+  #quadrangle(
+    x1: number,
+    y1: number,
+    x2: number,
+    y2: number,
+    x3: number,
+    y3: number,
+    x4: number,
+    y4: number,
+  ): void {
+    this.#edge(x1, y1, x2, y2);
+    this.#edge(x2, y2, x3, y3);
+    this.#edge(x3, y3, x4, y4);
+    this.#edge(x4, y4, x1, y1);
   }
 
   disc(x: number, y: number, radius: number): void {
@@ -86,7 +116,13 @@ export class Raster {
   #edge(x1: number, y1: number, x2: number, y2: number): void {
     if (y1 === y2 || !Number.isFinite(x1 + y1 + x2 + y2)) return;
     const sign = y1 < y2 ? 1 : -1;
-    if (sign < 0) [x1, y1, x2, y2] = [x2, y2, x1, y1];
+    if (sign < 0) {
+      const x = x1, y = y1;
+      x1 = x2;
+      y1 = y2;
+      x2 = x;
+      y2 = y;
+    }
     const slope = (x2 - x1) / (y2 - y1);
     const from = Math.max(0, Math.floor(y1)), to = Math.min(this.height - 1, Math.ceil(y2) - 1);
     for (let row = from; row <= to; row++) {

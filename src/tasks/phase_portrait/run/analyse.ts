@@ -71,7 +71,7 @@ class Analyst {
       ? this.#did("equilibria", () => findEquilibria(system, t, this.#view))
       : null;
     const equilibria = search?.equilibria ?? [];
-    if (search?.more) this.#notes.push("There are more equilibria than were searched: perhaps a whole line");
+    if (search?.more) this.#notes.push("There are more equilibria than are told: perhaps a whole line");
     const flat = n === 2 && system.autonomous;
     return {
       view: this.#view,

@@ -102,6 +102,7 @@ export function analysisDocument(setup: Setup, analysis: Analysis) {
       system.states.map((name, i) => [name, [analysis.view.low[i]!, analysis.view.high[i]!]]),
     ),
     equilibria: analysis.equilibria.map((one) => equilibriumDocument(one, named)),
+    more_equilibria: analysis.moreEquilibria,
     separatrices: analysis.separatrices.map(({ equilibrium, kind, times, status, states }) => ({
       equilibrium,
       kind,
