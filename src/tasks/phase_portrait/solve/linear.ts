@@ -23,6 +23,8 @@ export function factor(n: number, matrix: Float64Array, pivots: Int32Array): boo
 
 /** Solves with what `factor` made; `b` becomes the solution. */
 export function solveFactored(n: number, matrix: Float64Array, pivots: Int32Array, b: Float64Array): void {
+  // The plane is what most people look at, and loops cost more than the sums there.
+  if (n === 2) return solveFactored2(matrix, pivots, b);
   // Rows were swapped whole while factoring, so all swaps of b come before the substitution.
   for (let k = 0; k < n; k++) {
     const pivot = pivots[k]!;
@@ -41,6 +43,13 @@ export function solveFactored(n: number, matrix: Float64Array, pivots: Int32Arra
     for (let j = i + 1; j < n; j++) sum -= matrix[i * n + j]! * b[j]!;
     b[i] = sum / matrix[i * n + i]!;
   }
+}
+
+function solveFactored2(matrix: Float64Array, pivots: Int32Array, b: Float64Array): void {
+  const first = pivots[0] === 0 ? b[0]! : b[1]!, second = pivots[0] === 0 ? b[1]! : b[0]!;
+  const y = (second - matrix[2]! * first) / matrix[3]!;
+  b[0] = (first - matrix[1]! * y) / matrix[0]!;
+  b[1] = y;
 }
 
 /** As `factor`, for a complex matrix whose real and imaginary parts are held apart. */

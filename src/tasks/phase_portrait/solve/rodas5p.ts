@@ -12,186 +12,17 @@ import type { WorkSpace } from "./work_space.ts";
 
 const GAMMA = 0.21193756319429014;
 const STAGES = 8;
-const NODES = [
-  0,
-  0.6358126895828704,
-  0.4095798393397535,
-  0.9769306725060716,
-  0.4288403609558664,
-  1,
-  1,
-  1,
-] as const;
-const TIME_WEIGHTS = [
-  0.21193756319429014,
-  -0.42387512638858027,
-  -0.3384627126235924,
-  1.8046452872882734,
-  2.325825639765069,
-  0,
-  0,
-  0,
-] as const;
-/** a_ij and c_ij, a row of eight for each stage. */
-const A = Float64Array.of(
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  3,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  2.849394379747939,
-  0.45842242204463923,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  -6.954028509809101,
-  2.489845061869568,
-  -10.358996098473584,
-  0,
-  0,
-  0,
-  0,
-  0,
-  2.8029986275628964,
-  0.5072464736228206,
-  -0.3988312541770524,
-  -0.04721187230404641,
-  0,
-  0,
-  0,
-  0,
-  -7.502846399306121,
-  2.561846144803919,
-  -11.627539656261098,
-  -0.18268767659942256,
-  0.030198172008377946,
-  0,
-  0,
-  0,
-  -7.502846399306121,
-  2.561846144803919,
-  -11.627539656261098,
-  -0.18268767659942256,
-  0.030198172008377946,
-  1,
-  0,
-  0,
-  -7.502846399306121,
-  2.561846144803919,
-  -11.627539656261098,
-  -0.18268767659942256,
-  0.030198172008377946,
-  1,
-  1,
-  0,
-);
-const C = Float64Array.of(
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  -14.155112264123755,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  -17.97296035885952,
-  -2.859693295451294,
-  0,
-  0,
-  0,
-  0,
-  0,
-  0,
-  147.12150275711716,
-  -1.41221402718213,
-  71.68940251302358,
-  0,
-  0,
-  0,
-  0,
-  0,
-  165.43517024871676,
-  -0.4592823456491126,
-  42.90938336958603,
-  -5.961986721573306,
-  0,
-  0,
-  0,
-  0,
-  24.854864614690072,
-  -3.0009227002832186,
-  47.4931110020768,
-  5.5814197821558125,
-  -0.6610691825249471,
-  0,
-  0,
-  0,
-  30.91273214028599,
-  -3.1208243349937974,
-  77.79954646070892,
-  34.28646028294783,
-  -19.097331116725623,
-  -28.087943162872662,
-  0,
-  0,
-  37.80277123390563,
-  -3.2571969029072276,
-  112.26918849496327,
-  66.9347231244047,
-  -40.06618937091002,
-  -54.66780262877968,
-  -9.48861652309627,
-  0,
-);
-/** Of the interpolant: a row of eight for each of its three vectors. */
-const H = Float64Array.of(
-  25.948786856663858,
-  -2.5579724845846235,
-  10.433815404888879,
-  -2.3679251022685204,
-  0.524948541321073,
-  1.1241088310450404,
-  0.4272876194431874,
-  -0.17202221070155493,
-  -9.91568850695171,
-  -0.9689944594115154,
-  3.0438037242978453,
-  -24.495224566215796,
-  20.176138334709044,
-  15.98066361424651,
-  -6.789040303419874,
-  -6.710236069923372,
-  11.419903575922262,
-  2.8879645146136994,
-  72.92137995996029,
-  80.12511834622643,
-  -52.072871366152654,
-  -59.78993625266729,
-  -0.15582684282751913,
-  4.883087185713722,
-);
+
+type Stages = [
+  Float64Array,
+  Float64Array,
+  Float64Array,
+  Float64Array,
+  Float64Array,
+  Float64Array,
+  Float64Array,
+  Float64Array,
+];
 
 /**
  * Steinebach's Rodas5P, BIT Numer. Math. 63:27 (2023): a Rosenbrock method of order 5, stiffly accurate and L-stable,
@@ -289,35 +120,82 @@ export class Rodas5p implements Stepper {
 
   /** The last two stages add only the stage before, so the new state grows out of the sixth stage's argument. */
   #stages(h: number, tNew: number): void {
-    const field = this.#field, n = field.dimension, inverse = 1 / h;
-    const y = this.y, s = this.#stage, derivative = this.#timeDerivative;
-    for (let stage = 0; stage < STAGES; stage++) {
-      const k = this.#k[stage]!;
-      let f = this.#f0;
-      if (stage > 0) {
-        this.#argument(stage, n, y, s);
-        f = this.#f;
-        field.rhs(NODES[stage] === 1 ? tNew : this.t + NODES[stage]! * h, s, f);
-        this.counts.rhsEvals++;
-      }
-      const weight = h * TIME_WEIGHTS[stage]!;
-      for (let i = 0; i < n; i++) k[i] = f[i]! + weight * derivative[i]!;
-      for (let j = 0; j < stage; j++) {
-        const c = C[stage * STAGES + j]! * inverse, kj = this.#k[j]!;
-        for (let i = 0; i < n; i++) k[i]! += c * kj[i]!;
-      }
-      solveFactored(n, this.#matrix, this.#pivots, k);
+    const field = this.#field, n = field.dimension, t = this.t, c = 1 / h;
+    const y = this.y, s = this.#stage, dt = this.#timeDerivative, f0 = this.#f0, f = this.#f;
+    const matrix = this.#matrix, pivots = this.#pivots;
+    const [k1, k2, k3, k4, k5, k6, k7, k8] = this.#k as Stages;
+    for (let i = 0; i < n; i++) k1[i] = f0[i]! + h * 0.21193756319429014 * dt[i]!;
+    solveFactored(n, matrix, pivots, k1);
+    for (let i = 0; i < n; i++) s[i] = y[i]! + (3 * k1[i]!);
+    field.rhs(t + 0.6358126895828704 * h, s, f);
+    for (let i = 0; i < n; i++) {
+      k2[i] = f[i]! - h * 0.42387512638858027 * dt[i]! + c * (-14.155112264123755 * k1[i]!);
     }
-    const last = this.#k[STAGES - 1]!, next = this.yOld;
-    for (let i = 0; i < n; i++) next[i] = s[i]! + last[i]!;
-  }
-
-  #argument(stage: number, n: number, y: Float64Array, s: Float64Array): void {
-    for (let i = 0; i < n; i++) s[i] = y[i]!;
-    for (let j = 0; j < stage; j++) {
-      const a = A[stage * STAGES + j]!, kj = this.#k[j]!;
-      for (let i = 0; i < n; i++) s[i]! += a * kj[i]!;
+    solveFactored(n, matrix, pivots, k2);
+    for (let i = 0; i < n; i++) s[i] = y[i]! + (2.849394379747939 * k1[i]! + 0.45842242204463923 * k2[i]!);
+    field.rhs(t + 0.4095798393397535 * h, s, f);
+    for (let i = 0; i < n; i++) {
+      k3[i] = f[i]! - h * 0.3384627126235924 * dt[i]! +
+        c * (-17.97296035885952 * k1[i]! - 2.859693295451294 * k2[i]!);
     }
+    solveFactored(n, matrix, pivots, k3);
+    for (let i = 0; i < n; i++) {
+      s[i] = y[i]! + (-6.954028509809101 * k1[i]! + 2.489845061869568 * k2[i]! - 10.358996098473584 * k3[i]!);
+    }
+    field.rhs(t + 0.9769306725060716 * h, s, f);
+    for (let i = 0; i < n; i++) {
+      k4[i] = f[i]! + h * 1.8046452872882734 * dt[i]! +
+        c * (147.12150275711716 * k1[i]! - 1.41221402718213 * k2[i]! + 71.68940251302358 * k3[i]!);
+    }
+    solveFactored(n, matrix, pivots, k4);
+    for (let i = 0; i < n; i++) {
+      s[i] = y[i]! +
+        (2.8029986275628964 * k1[i]! + 0.5072464736228206 * k2[i]! - 0.3988312541770524 * k3[i]! -
+          0.04721187230404641 * k4[i]!);
+    }
+    field.rhs(t + 0.4288403609558664 * h, s, f);
+    for (let i = 0; i < n; i++) {
+      k5[i] = f[i]! + h * 2.325825639765069 * dt[i]! +
+        c *
+          (165.43517024871676 * k1[i]! - 0.4592823456491126 * k2[i]! + 42.90938336958603 * k3[i]! -
+            5.961986721573306 * k4[i]!);
+    }
+    solveFactored(n, matrix, pivots, k5);
+    for (let i = 0; i < n; i++) {
+      s[i] = y[i]! +
+        (-7.502846399306121 * k1[i]! + 2.561846144803919 * k2[i]! - 11.627539656261098 * k3[i]! -
+          0.18268767659942256 * k4[i]! + 0.030198172008377946 * k5[i]!);
+    }
+    field.rhs(tNew, s, f);
+    for (let i = 0; i < n; i++) {
+      k6[i] = f[i]! +
+        c *
+          (24.854864614690072 * k1[i]! - 3.0009227002832186 * k2[i]! + 47.4931110020768 * k3[i]! +
+            5.5814197821558125 * k4[i]! - 0.6610691825249471 * k5[i]!);
+    }
+    solveFactored(n, matrix, pivots, k6);
+    for (let i = 0; i < n; i++) s[i]! += k6[i]!;
+    field.rhs(tNew, s, f);
+    for (let i = 0; i < n; i++) {
+      k7[i] = f[i]! +
+        c *
+          (30.91273214028599 * k1[i]! - 3.1208243349937974 * k2[i]! + 77.79954646070892 * k3[i]! +
+            34.28646028294783 * k4[i]! - 19.097331116725623 * k5[i]! - 28.087943162872662 * k6[i]!);
+    }
+    solveFactored(n, matrix, pivots, k7);
+    for (let i = 0; i < n; i++) s[i]! += k7[i]!;
+    field.rhs(tNew, s, f);
+    for (let i = 0; i < n; i++) {
+      k8[i] = f[i]! +
+        c *
+          (37.80277123390563 * k1[i]! - 3.2571969029072276 * k2[i]! + 112.26918849496327 * k3[i]! +
+            66.9347231244047 * k4[i]! - 40.06618937091002 * k5[i]! - 54.66780262877968 * k6[i]! -
+            9.48861652309627 * k7[i]!);
+    }
+    solveFactored(n, matrix, pivots, k8);
+    this.counts.rhsEvals += STAGES - 1;
+    const next = this.yOld;
+    for (let i = 0; i < n; i++) next[i] = s[i]! + k8[i]!;
   }
 
   /** The last stage is the difference of the two orders. */
@@ -365,12 +243,17 @@ export class Rodas5p implements Stepper {
   }
 
   #prepareDense(n: number): void {
-    const d = this.#dense.fill(0);
-    for (let q = 0; q < 3; q++) {
-      for (let j = 0; j < STAGES; j++) {
-        const weight = H[q * STAGES + j]!, k = this.#k[j]!;
-        for (let i = 0; i < n; i++) d[q * n + i]! += weight * k[i]!;
-      }
+    const d = this.#dense, [k1, k2, k3, k4, k5, k6, k7, k8] = this.#k as Stages;
+    for (let i = 0; i < n; i++) {
+      d[i] = 25.948786856663858 * k1[i]! - 2.5579724845846235 * k2[i]! + 10.433815404888879 * k3[i]! -
+        2.3679251022685204 * k4[i]! + 0.524948541321073 * k5[i]! + 1.1241088310450404 * k6[i]! +
+        0.4272876194431874 * k7[i]! - 0.17202221070155493 * k8[i]!;
+      d[n + i] = -9.91568850695171 * k1[i]! - 0.9689944594115154 * k2[i]! + 3.0438037242978453 * k3[i]! -
+        24.495224566215796 * k4[i]! + 20.176138334709044 * k5[i]! + 15.98066361424651 * k6[i]! -
+        6.789040303419874 * k7[i]! - 6.710236069923372 * k8[i]!;
+      d[2 * n + i] = 11.419903575922262 * k1[i]! + 2.8879645146136994 * k2[i]! + 72.92137995996029 * k3[i]! +
+        80.12511834622643 * k4[i]! - 52.072871366152654 * k5[i]! - 59.78993625266729 * k6[i]! -
+        0.15582684282751913 * k7[i]! + 4.883087185713722 * k8[i]!;
     }
     this.#denseReady = true;
   }
