@@ -1,6 +1,7 @@
 import { GlassboxError } from "../../../core/errors.ts";
 import { type BackEnd, backEnd, type BackEndName } from "./back_end.ts";
 import { BOUNDS } from "./bounds.ts";
+import { explicitStep, type ExplicitTableau } from "./explicit_step.ts";
 import { gradientsOf } from "./derivatives.ts";
 import { type EquationSystem, readExpression } from "./equations.ts";
 import { GraphFull, type NodeId } from "./graph.ts";
@@ -119,6 +120,12 @@ class System implements CompiledEquations {
       texts.map((text) => readExpression(this.equations, text)),
       this.#backEnd,
     );
+  }
+
+  explicitStep(tableau: ExplicitTableau): Evaluate | null {
+    if (this.#backEnd.name !== "wasm") return null;
+    const step = explicitStep(this.equations, tableau);
+    return step === null ? null : this.#backEnd.compile(step.graph, step.roots);
   }
 
   switches(): CompiledExpressions {

@@ -15,3 +15,4 @@ export type { CompiledSystem } from "./system.ts";
 export { copyAs } from "./copy_as.ts";
 export type { DialectName } from "./dialects.ts";
 export { type PastedSolve, unwrapSolve } from "./paste.ts";
+export { type ExplicitTableau, stepInputs } from "./explicit_step.ts";

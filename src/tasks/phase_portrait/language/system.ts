@@ -1,3 +1,5 @@
+import type { ExplicitTableau } from "./explicit_step.ts";
+
 /** What solvers and analyses see of a system of equations, whichever back end evaluates it. */
 
 /** A system y' = f(t, y) ready to be solved; parameters are bound by `setParameters`. */
@@ -16,6 +18,13 @@ export interface CompiledSystem {
   jacobian(t: number, y: Float64Array, out: Float64Array): void;
   /** Writes df/dt into `out`. */
   timeDerivative(t: number, y: Float64Array, out: Float64Array): void;
+  /**
+   * Compiles one whole step of an explicit method: see `explicitStep`. Null where a loop over its stages is as good, as
+   * without WebAssembly.
+   */
+  explicitStep?(
+    tableau: ExplicitTableau,
+  ): ((t: number, inputs: Float64Array, results: Float64Array) => void) | null;
   /**
    * A zeroed array in the memory the back end works in. Arrays made here are passed without a copy; any other
    * array works too, but is copied on each call. It stays valid as long as the system, and is never given back.

@@ -1,6 +1,8 @@
+import { type ExplicitTableau, stepInputs } from "../language/explicit_step.ts";
 import {
   ATTEMPT,
   type Attempt,
+  type CompiledStep,
   newCounts,
   type Stepper,
   stepWithin,
@@ -12,6 +14,45 @@ import type { WorkSpace } from "./work_space.ts";
 /** Where Hairer's test calls a step of this method stiff. */
 const STABILITY = 3.25;
 
+/** Of the PI control: the powers of the error and of the one before. */
+const BETA = 0.04, ALPHA = 0.2 - 0.75 * BETA;
+const LOG_ERROR_OLD_LEAST = Math.log(1e-4);
+/** A smaller error lets the step grow no more. */
+const ERROR_LEAST = 1e-30;
+
+/** The method as numbers, for steps that are compiled; the loops below have the same ones in the same order. */
+const TABLEAU: ExplicitTableau = {
+  nodes: [1 / 5, 0.3, 0.8, 8 / 9, 1, 1],
+  rows: [
+    [1 / 5],
+    [3 / 40, 9 / 40],
+    [44 / 45, -56 / 15, 32 / 9],
+    [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729],
+    [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656],
+    [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
+  ],
+  error: [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40],
+};
+
+/** A system that is worth so many steps is worth compiling a step for. */
+const COMPILE_AFTER = 1_500;
+
+/** The steps that were tried with a system, on all its trajectories, and what was compiled of it. */
+interface Compiling {
+  attempts: number;
+  step: CompiledStep | null;
+}
+
+const COMPILING = new WeakMap<VectorField, Compiling>();
+
+function compilingOf(field: VectorField): Compiling {
+  const known = COMPILING.get(field);
+  if (known !== undefined) return known;
+  const compiling = { attempts: 0, step: null };
+  COMPILING.set(field, compiling);
+  return compiling;
+}
+
 /**
  * Dormand & Prince's pair of orders 5 and 4, J. Comput. Appl. Math. 6 (1980) 19, with Shampine's interpolant of order 4
  * and a PI step control (Hairer, Nørsett & Wanner I, II.4 to II.6). Six evaluations a step.
@@ -22,34 +63,47 @@ export class Rk45 implements Stepper {
   t = 0;
   tOld = 0;
   h = 0;
-  y: Float64Array;
-  yOld: Float64Array;
+  readonly y: Float64Array;
+  readonly yOld: Float64Array;
   readonly #field: VectorField;
   readonly #tolerance: Tolerance;
-  #k1: Float64Array;
+  /** What a compiled step reads and writes; the arrays below lie in them. */
+  readonly #inputs: Float64Array;
+  readonly #results: Float64Array;
+  readonly #k1: Float64Array;
   readonly #k2: Float64Array;
   readonly #k3: Float64Array;
   readonly #k4: Float64Array;
   readonly #k5: Float64Array;
   readonly #k6: Float64Array;
-  #k7: Float64Array;
+  readonly #k7: Float64Array;
   readonly #stage: Float64Array;
+  readonly #next: Float64Array;
+  readonly #compiling: Compiling;
   /** Coefficients of the interpolant: b, r4 and r5. */
   readonly #dense: Float64Array;
   #denseReady = false;
   #advance = false;
-  #errOld = 1e-4;
+  #logErrorOld = LOG_ERROR_OLD_LEAST;
   #afterRejection = false;
   #hDone = 0;
 
   constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
     this.#field = field;
     this.#tolerance = tolerance;
-    const n = field.dimension;
-    const work = () => space.take(n);
-    [this.y, this.yOld, this.#k1, this.#k2, this.#k3] = [work(), work(), work(), work(), work()];
-    [this.#k4, this.#k5, this.#k6, this.#k7, this.#stage] = [work(), work(), work(), work(), work()];
+    const n = field.dimension, at = stepInputs(n);
+    this.#inputs = space.take(at.length);
+    this.#results = space.take(12 * n + 1);
+    const input = (from: number) => this.#inputs.subarray(from, from + n);
+    const result = (index: number) => this.#results.subarray(index * n, index * n + n);
+    [this.y, this.#k1, this.yOld] = [input(at.y), input(at.k1), space.take(n)];
+    this.#inputs[at.rtol] = tolerance.rtol;
+    this.#inputs.set(tolerance.atol, at.atol);
+    [this.#stage, this.#next] = [result(4), result(5)];
+    [this.#k2, this.#k3, this.#k4] = [result(6), result(7), result(8)];
+    [this.#k5, this.#k6, this.#k7] = [result(9), result(10), result(11)];
     this.#dense = new Float64Array(3 * n);
+    this.#compiling = compilingOf(field);
   }
 
   begin(t: number, y: Float64Array, h: number): void {
@@ -60,28 +114,27 @@ export class Rk45 implements Stepper {
     this.#field.rhs(t, this.y, this.#k1);
     this.counts.rhsEvals++;
     this.#advance = false;
-    this.#errOld = 1e-4;
+    this.#logErrorOld = LOG_ERROR_OLD_LEAST;
     this.#afterRejection = false;
   }
 
   attempt(tEnd: number, maxStep: number): Attempt {
     if (this.#advance) {
-      const held = this.#k1;
-      this.#k1 = this.#k7;
-      this.#k7 = held;
+      for (let i = 0; i < this.#k1.length; i++) this.#k1[i] = this.#k7[i]!;
       this.#advance = false;
     }
     const h = stepWithin(this.t, this.h, tEnd, maxStep);
     const tNew = h === tEnd - this.t ? tEnd : this.t + h;
-    this.#stages(h, tNew);
+    const error = this.#tryStep(h, tNew);
     this.counts.rhsEvals += 6;
-    const error = this.#error(h);
     if (!(error < Infinity)) return this.#refuse(h / 4, ATTEMPT.nonFinite);
-    const factor = error ** (0.2 - 0.75 * 0.04) / 0.9;
-    if (error > 1) return this.#refuse(h / Math.min(5, factor), ATTEMPT.rejected);
+    // Powers of the errors through one logarithm and one exponential, which take half the time of two powers.
+    const logError = Math.log(Math.max(error, ERROR_LEAST));
+    if (error > 1) return this.#refuse(h / Math.min(5, Math.exp(ALPHA * logError) / 0.9), ATTEMPT.rejected);
     const least = this.#afterRejection ? 1 : 0.1;
-    this.#accept(h, tNew, Math.min(5, Math.max(least, factor / this.#errOld ** 0.04)));
-    this.#errOld = Math.max(error, 1e-4);
+    const factor = Math.exp(ALPHA * logError - BETA * this.#logErrorOld) / 0.9;
+    this.#accept(h, tNew, Math.min(5, Math.max(least, factor)));
+    this.#logErrorOld = Math.max(logError, LOG_ERROR_OLD_LEAST);
     return ATTEMPT.accepted;
   }
 
@@ -92,11 +145,12 @@ export class Rk45 implements Stepper {
     return how;
   }
 
-  /** The new state goes to `yOld`, which becomes `y` when the step is accepted. */
   #accept(h: number, tNew: number, factor: number): void {
-    const held = this.y;
-    this.y = this.yOld;
-    this.yOld = held;
+    const y = this.y, yOld = this.yOld, next = this.#next;
+    for (let i = 0; i < y.length; i++) {
+      yOld[i] = y[i]!;
+      y[i] = next[i]!;
+    }
     this.tOld = this.t;
     this.t = tNew;
     this.#hDone = h;
@@ -107,12 +161,29 @@ export class Rk45 implements Stepper {
     this.counts.steps++;
   }
 
+  /** Computes the stages and the new state; the weighted root mean square of the error. */
+  #tryStep(h: number, tNew: number): number {
+    const compiling = this.#compiling;
+    if (compiling.step === null) {
+      if (++compiling.attempts === COMPILE_AFTER) {
+        compiling.step = this.#field.explicitStep?.(TABLEAU) ?? null;
+      }
+      this.#stages(h, tNew);
+      return this.#error(h);
+    }
+    const n = this.#field.dimension, inputs = this.#inputs, results = this.#results;
+    inputs[2 * n] = h;
+    inputs[2 * n + 1] = tNew;
+    compiling.step(this.t, inputs, results);
+    return Math.sqrt(results[12 * n]! / n);
+  }
+
   #stages(h: number, tNew: number): void {
     const field = this.#field, n = field.dimension, t = this.t;
-    const y = this.y, next = this.yOld, s = this.#stage;
+    const y = this.y, next = this.#next, s = this.#stage;
     const k1 = this.#k1, k2 = this.#k2, k3 = this.#k3, k4 = this.#k4, k5 = this.#k5, k6 = this.#k6;
-    for (let i = 0; i < n; i++) s[i] = y[i]! + h * (1 / 5) * k1[i]!;
-    field.rhs(t + h / 5, s, k2);
+    for (let i = 0; i < n; i++) s[i] = y[i]! + h * ((1 / 5) * k1[i]!);
+    field.rhs(t + (1 / 5) * h, s, k2);
     for (let i = 0; i < n; i++) s[i] = y[i]! + h * ((3 / 40) * k1[i]! + (9 / 40) * k2[i]!);
     field.rhs(t + h * 0.3, s, k3);
     for (let i = 0; i < n; i++) {
@@ -136,10 +207,10 @@ export class Rk45 implements Stepper {
     field.rhs(tNew, next, this.#k7);
   }
 
-  /** The weighted root mean square of the difference of the two orders. */
+  /** Of the difference of the two orders. */
   #error(h: number): number {
     const n = this.#field.dimension, { rtol, atol } = this.#tolerance;
-    const y = this.y, next = this.yOld;
+    const y = this.y, next = this.#next;
     const k1 = this.#k1, k3 = this.#k3, k4 = this.#k4, k5 = this.#k5, k6 = this.#k6, k7 = this.#k7;
     let sum = 0;
     for (let i = 0; i < n; i++) {

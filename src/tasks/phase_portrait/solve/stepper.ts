@@ -1,3 +1,4 @@
+import type { ExplicitTableau } from "../language/explicit_step.ts";
 import type { WorkSpace } from "./work_space.ts";
 
 /** The part of a compiled system that a solver uses: y' = f(t, y). All arrays have the length `dimension`. */
@@ -10,7 +11,12 @@ export interface VectorField {
   jacobian(t: number, y: Float64Array, out: Float64Array): void;
   /** Writes df/dt. */
   timeDerivative(t: number, y: Float64Array, out: Float64Array): void;
+  /** One whole step of an explicit method as one function, to the same bits: see the language's `explicitStep`. */
+  explicitStep?(tableau: ExplicitTableau): CompiledStep | null;
 }
+
+/** Reads `stepInputs` and writes the stages' arguments, their derivatives and the squared error. */
+export type CompiledStep = (t: number, inputs: Float64Array, results: Float64Array) => void;
 
 /** Relative tolerance, and the absolute one of each state. */
 export interface Tolerance {
