@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { measureLatency } from "./latency.ts";
 import { measureLines } from "./lines.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
-import { measureOrbit, measureStarts, measureStiff } from "./portraits.ts";
+import { measureCommand, measureFirst, measureOrbit, measureStarts, measureStiff } from "./portraits.ts";
 import { Room } from "./room.ts";
 import { measureLorenz, measureLotkaVolterra } from "./right_sides.ts";
 import { measureStart } from "./start.ts";
@@ -21,6 +21,8 @@ const BENCHMARKS: Readonly<Record<string, (room: Room) => Promise<Table>>> = {
   "portrait-orbit": measureOrbit,
   "portrait-starts": measureStarts,
   "portrait-stiff": measureStiff,
+  "portrait-first": measureFirst,
+  "portrait-command": measureCommand,
   "rhs-lorenz": measureLorenz,
   "rhs-lotka-volterra": measureLotkaVolterra,
 };

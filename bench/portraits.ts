@@ -9,23 +9,24 @@ import type { Room } from "./room.ts";
 import { type Scipy, startScipy } from "./scipy.ts";
 import { type Contestant, interleave, type Sample, type Table } from "./table.ts";
 
-interface Problem {
+/** Typed equations with their parameters, from t = 0. */
+export interface Problem {
   readonly equations: string;
   readonly parameters: Readonly<Record<string, number>>;
   readonly tEnd: number;
 }
 
-const LORENZ: Problem = {
+export const LORENZ: Problem = {
   equations: "{x'[t], y'[t], z'[t]} == {s (y - x), x (r - z) - y, x y - b z}",
   parameters: { s: 10, r: 28, b: 8 / 3 },
   tEnd: 100,
 };
-const LOTKA_VOLTERRA: Problem = {
+export const LOTKA_VOLTERRA: Problem = {
   equations: "{x'[t], y'[t]} == {a x[t] - b x[t] y[t], d x[t] y[t] - c y[t]}",
   parameters: { a: 1.5, b: 1, c: 3, d: 1 },
   tEnd: 20,
 };
-const VAN_DER_POL: Problem = {
+export const VAN_DER_POL: Problem = {
   equations: "{x'[t], y'[t]} == {y[t], mu (1 - x[t]^2) y[t] - x[t]}",
   parameters: { mu: 1000 },
   tEnd: 2000,
@@ -39,8 +40,8 @@ interface Accuracy {
 
 const ROWS = 201;
 
-/** From the text to all rows, as a job does it; `each` sees every trajectory. */
-function solve(
+/** From the text to all rows, as a job does it; `each` sees every trajectory. In milliseconds. */
+export function solve(
   { equations, parameters, tEnd }: Problem,
   starts: readonly (readonly number[])[],
   { method, rtol, atol }: Accuracy,
@@ -63,12 +64,20 @@ function relative(seen: ArrayLike<number>, wanted: readonly number[]): number {
   return Math.max(...wanted.map((value, i) => Math.abs(seen[i]! - value) / Math.abs(value)));
 }
 
+/** The second of two in a row: what another contestant's turn has cooled down is not measured. */
+function warm(run: () => Sample): () => Promise<Sample> {
+  return () => {
+    run();
+    return Promise.resolve(run());
+  };
+}
+
 /** (a) A chaotic orbit at a tight tolerance; its error is measured at t = 20, while digits still mean something. */
 export async function measureOrbit(room: Room): Promise<Table> {
   const scipy = await startScipy(room), rounds = room.quick ? 5 : 15;
   const ours = (["RK45", "DOP853"] as const).map((method): Contestant => ({
     name: `glassbox ${method}`,
-    run() {
+    run: warm(() => {
       let error = NaN;
       const ms = solve(LORENZ, [[1, 1, 1]], { method, rtol: 1e-9, atol: 1e-12 }, ({ values }) => {
         error = relative(values.subarray(120, 123), [
@@ -77,8 +86,8 @@ export async function measureOrbit(room: Room): Promise<Table> {
           34.90160868113514291,
         ]);
       });
-      return Promise.resolve({ ms, error });
-    },
+      return { ms, error };
+    }),
   }));
   const theirs = scipyRows(scipy, ["RK45", "DOP853"], (method) => ({ case: "lorenz", method }));
   return {
@@ -112,15 +121,18 @@ export async function measureStarts(room: Room): Promise<Table> {
   room.defer(() => pool.close());
   const alone: Contestant = {
     name: "glassbox, 1 thread",
-    run() {
+    run: warm(() => {
       let error = 0;
       const ms = solve(LOTKA_VOLTERRA, STARTS, LOOSE, ({ values }) => {
         error = Math.max(error, driftOf(values, 0, values.length - 2));
       });
-      return Promise.resolve({ ms, error });
-    },
+      return { ms, error };
+    }),
   };
-  const four: Contestant = { name: "glassbox, 4 threads", run: () => onThreads(pool) };
+  const four: Contestant = {
+    name: "glassbox, 4 threads",
+    run: async () => (await onThreads(pool), await onThreads(pool)),
+  };
   // A loop takes so long that a tenth of it has to do: every tenth start, and ten times the time.
   const some = STARTS.filter((_, k) => k % 10 === 0);
   const loop = scipyRows(scipy, ["RK45"], (method) => ({ case: "starts", method, starts: some }), 10);
@@ -163,13 +175,13 @@ export async function measureStiff(room: Room): Promise<Table> {
   const ours = ([["Rodas5P", 1e-6], ["Rodas5P", 1e-8], ["Radau", 1e-6]] as const).map(
     ([method, rtol]): Contestant => ({
       name: `glassbox ${method}, rtol ${rtol}`,
-      run() {
+      run: warm(() => {
         let error = NaN;
         const ms = solve(VAN_DER_POL, [[2, 0]], { method, rtol, atol: rtol / 1000 }, ({ values }) => {
           error = relative(values.subarray(-2), [1.706167732170465008, -0.0008928097010248164778]);
         });
-        return Promise.resolve({ ms, error });
-      },
+        return { ms, error };
+      }),
     }),
   );
   const theirs = scipyRows(scipy, ["Radau", "LSODA"], (method) => ({ case: "stiff", method, rtol: 1e-6 }));
@@ -197,4 +209,77 @@ function scipyRows(
       return { ms: ms * times, error };
     },
   }));
+}
+
+const FIRST = new URL("first_solve.ts", import.meta.url).pathname;
+
+/** The first solution of a new process beside the tenth, with all its modules loaded. */
+export async function measureFirst(room: Room): Promise<Table> {
+  const rounds = room.quick ? 3 : 9;
+  const contestants = ["orbit RK45", "orbit DOP853", "stiff Rodas5P", "stiff Radau", "starts RK45"].map((
+    name,
+  ): Contestant => ({
+    name,
+    run: async () => {
+      const { firstMs, warmMs } = JSON.parse(
+        await room.output([Deno.execPath(), "run", "-A", FIRST, ...name.split(" ")]),
+      );
+      return { firstMs, warmMs, allowedMs: 3 * warmMs + 20 };
+    },
+  }));
+  return {
+    name: "portrait-first",
+    about:
+      "the first solution of a process, from the text of the equations, beside the tenth, and 3 × that + 20 ms",
+    columns: ["firstMs", "warmMs", "allowedMs"],
+    rows: await interleave(contestants, rounds, 0),
+    compare: { column: "firstMs", with: [] },
+    rounds,
+  };
+}
+
+const PYTHON = `
+import json, sys
+from scipy.integrate import solve_ivp
+import numpy as np
+def f(t, s):
+    x, y, z = s
+    return [10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z]
+r = solve_ivp(f, (0, 100), [1, 1, 1], method="DOP853", rtol=1e-9, atol=1e-12, t_eval=np.linspace(0, 100, 201))
+json.dump({"times": r.t.tolist(), "rows": r.y.T.tolist()}, sys.stdout)
+`;
+
+/** From the shell to the end: a stored job with its files, beside a bare script that solves the same and prints it. */
+export async function measureCommand(room: Room): Promise<Table> {
+  const scipy = await startScipy(room), rounds = room.quick ? 3 : 9;
+  const file = `${room.directory}/orbit.json`;
+  const none = { equilibria: false, nullclines: false, separatrices: false, cycles: false };
+  await Deno.writeTextFile(
+    file,
+    JSON.stringify({
+      equations: LORENZ.equations,
+      parameters: LORENZ.parameters,
+      timespan: [0, 100],
+      initial_conditions: [[1, 1, 1]],
+      integrator: { method: "DOP853", rtol: 1e-9, atol: 1e-12 },
+      analysis: none,
+    }),
+  );
+  const env = { GLASSBOX_DB: room.newDatabase() };
+  const ours = room.programs.map(({ name, argv }): Contestant => ({
+    name: `${name} run phase-portrait`,
+    run: () => room.spawn([...argv, "run", "-q", "phase-portrait", "--input", file, "--json"], env),
+  }));
+  const theirs = scipy === null
+    ? []
+    : [{ name: "python3 -c, SciPy", run: () => room.spawn([scipy.python, "-c", PYTHON]) }];
+  return {
+    name: "portrait-command",
+    about:
+      "the orbit from the shell, with DOP853: to the exit of the process; the processor's time; peak memory",
+    columns: ["exitMs", "cpuMs", "peakMb"],
+    rows: await interleave([...theirs, ...ours], rounds, 1),
+    compare: { column: "exitMs", with: theirs.map(({ name }) => name) },
+    rounds,
+  };
 }
