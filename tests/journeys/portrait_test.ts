@@ -6,7 +6,7 @@ import { inflateSync } from "node:zlib";
 import { type Ended, newSandbox, programs, type Sandbox } from "../support/glassbox.ts";
 import { showJob } from "../support/jobs.ts";
 import { ODE_PROBLEMS, type OdeProblem, scaledError } from "../support/ode_problems.ts";
-import { type Json } from "../support/portrait_client.ts";
+import type { Json } from "../support/portrait_client.ts";
 
 const PENDULUM = {
   equations: "x''[t] == -Sin[x[t]] - d x'[t]",

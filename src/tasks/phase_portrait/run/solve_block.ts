@@ -71,10 +71,14 @@ export function solveBlock(
 /** The smallest box that holds all rows. */
 function boxOf(values: Float64Array, n: number): { low: Float64Array; high: Float64Array } {
   const low = new Float64Array(n).fill(Infinity), high = new Float64Array(n).fill(-Infinity);
-  for (let at = 0; at < values.length; at++) {
-    const i = at % n, value = values[at]!;
-    if (value < low[i]!) low[i] = value;
-    if (value > high[i]!) high[i] = value;
+  for (let i = 0; i < n; i++) {
+    let least = Infinity, most = -Infinity;
+    for (let at = i; at < values.length; at += n) {
+      const value = values[at]!;
+      if (value < least) least = value;
+      if (value > most) most = value;
+    }
+    [low[i], high[i]] = [least, most];
   }
   return { low, high };
 }

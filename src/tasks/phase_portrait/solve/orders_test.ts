@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { compileSystem, parseSystem } from "../language/mod.ts";
 import { type Method, newStepper } from "./methods.ts";
-import { ATTEMPT, type Stepper, type Tolerance } from "./stepper.ts";
+import { ATTEMPT, type Tolerance } from "./stepper.ts";
 import { evenTimes, solveTrajectory } from "./trajectory.ts";
 import { WorkSpace } from "./work_space.ts";
 

@@ -93,9 +93,8 @@ class RowWriter {
   }
 
   #write(y: Float64Array): void {
-    const at = this.count * this.#n;
-    for (let i = 0; i < this.#n; i++) this.#values[at + i] = y[i]!;
-    this.count++;
+    const values = this.#values, n = this.#n, at = this.count++ * n;
+    for (let i = 0; i < n; i++) values[at + i] = y[i]!;
   }
 }
 
