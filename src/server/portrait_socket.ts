@@ -2,6 +2,7 @@ import { isGlassboxError } from "../core/errors.ts";
 import type { Socket, SocketHandler } from "../core/host.ts";
 import type { Job } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
+import { SOLVING_SHARE } from "../tasks/phase_portrait/limits.ts";
 import type { ServerContext } from "./context.ts";
 import { portraitStatus, resultOf, statusDocument } from "./portrait_documents.ts";
 import { CLOSE } from "./socket.ts";
@@ -81,7 +82,7 @@ export class PortraitSocket implements SocketHandler {
     const total = (this.#job.input as { initial_conditions?: unknown[] }).initial_conditions?.length ?? 1;
     const payload = {
       job_id: this.#job.id,
-      done: fraction * total,
+      done: Math.min(total, (fraction / SOLVING_SHARE) * total),
       total,
       fraction,
       message: message ?? null,

@@ -12,3 +12,6 @@ export const PORTRAIT_LIMITS = {
   basinCells: 250_000,
   sweepValues: 2_000,
 } as const;
+
+/** This share of a job's progress is solving; the rest is left to the analysis and the pictures. */
+export const SOLVING_SHARE = 0.9;

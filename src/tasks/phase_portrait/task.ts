@@ -5,6 +5,7 @@ import { checkedPortraitRequest } from "./faults.ts";
 import type { PortraitRequest } from "./request.ts";
 import { binaryOf, csvOf } from "./run/artifacts.ts";
 import { allTimes, analysisDocument, metaOf, succeeded, trajectoriesOf } from "./run/document.ts";
+import { SOLVING_SHARE } from "./limits.ts";
 import { pictureOf } from "./run/picture.ts";
 import { makePortrait, type PortraitProgress, type Solved } from "./run/portrait.ts";
 import { setUp, tooLarge, valueCount } from "./run/setup.ts";
@@ -53,15 +54,15 @@ export const phasePortrait = defineTask({
   },
 });
 
-/** At most ten words a second. */
+/** Ten words a second, and after half a minute two, as a job keeps a bounded number of them. */
 function progressTo(context: TaskContext): (progress: PortraitProgress) => void {
+  const began = performance.now();
   let last = -Infinity, lastMessage = "";
   return ({ done, total, message }) => {
-    const now = performance.now();
-    if (now - last < 100 && message === lastMessage) return;
+    const now = performance.now(), pause = now - began < 30_000 ? 100 : 500;
+    if (now - last < pause && message === lastMessage) return;
     [last, lastMessage] = [now, message];
-    // The last tenth is left to the analysis and the pictures.
-    const fraction = message === "solving" ? (0.9 * done) / total : 0.95;
+    const fraction = message === "solving" ? (SOLVING_SHARE * done) / total : (1 + SOLVING_SHARE) / 2;
     void context.progress(Math.min(1, Math.max(0, fraction)), message);
   };
 }
