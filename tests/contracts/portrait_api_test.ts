@@ -179,6 +179,18 @@ const REFUSED: readonly Refusal[] = [
     errors: [{ field: "parameters.x", code: "E_NAME", message: /state/ }],
   },
   {
+    about: "more rows than can be kept",
+    change: {
+      initial_conditions: Array.from({ length: 500 }, () => [1, 0]),
+      integrator: { t_eval: Array.from({ length: 60_000 }, (_, k) => k / 6_000) },
+    },
+    errors: [{
+      field: "initial_conditions",
+      code: "E_VALUE",
+      message: /at most 50000000: they are 60000000/,
+    }],
+  },
+  {
     about: "a name that is too long",
     change: { name: "n".repeat(201) },
     errors: [{ field: "name", code: "E_VALUE", message: /at most 200/ }],
@@ -481,6 +493,14 @@ Deno.test("The API that portrait clients know", async (t) => {
     const { status, body } = await client.post("/slope_field", { equations: "x' == x" });
     assert.equal(status, 422);
     assert.deepEqual(body.detail[0].loc, ["body", "x_min"]);
+    const range = { x_min: 1, x_max: 1, y_min: 0, y_max: 1 };
+    const empty = await client.post("/slope_field", { equations: "{x', y'} == {y, x}", ...range });
+    assert.equal(empty.status, 422);
+    assert.deepEqual(empty.body.detail.map(({ loc, msg }: Json) => [...loc, msg]), [[
+      "body",
+      "x_max",
+      "must be above x_min",
+    ]]);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { isGlassboxError } from "../../core/errors.ts";
 import { compileExpressions, compileSystem, EquationError, parseSystem } from "./language/mod.ts";
+import { PORTRAIT_LIMITS, ROWS_DEFAULT } from "./limits.ts";
 import { METHOD_NAMES, type PortraitRequest, portraitRequest } from "./request.ts";
 
 /** One thing that is wrong with a request. */
@@ -118,7 +119,12 @@ export function faultsOf(request: PortraitRequest): RequestFault[] {
       parameters: Object.keys(request.parameters),
       ...(request.independent === undefined ? {} : { independent: request.independent }),
     });
-    return [...conditionFaults(request, equations), ...faults, ...expressionFaults(request, equations)];
+    return [
+      ...conditionFaults(request, equations),
+      ...sizeFaults(request, equations.states.length),
+      ...faults,
+      ...expressionFaults(request, equations),
+    ];
   } catch (error) {
     return [...equationFaults("equations", "Failed to parse equations: ", error), ...faults];
   }
@@ -180,6 +186,19 @@ function conditionFaults(
     });
   }
   return faults;
+}
+
+function sizeFaults(
+  { initial_conditions: conditions, integrator: { t_eval: times, direction } }: PortraitRequest,
+  n: number,
+): RequestFault[] {
+  const rows = (times?.length ?? ROWS_DEFAULT) * (direction === "both" ? 2 : 1),
+    starts = conditions?.length ?? 1;
+  const count = rows * n * starts;
+  if (count <= PORTRAIT_LIMITS.values) return [];
+  const message =
+    `rows × states × initial conditions must be at most ${PORTRAIT_LIMITS.values}: they are ${count}`;
+  return [{ field: "initial_conditions", message, code: "E_VALUE" }];
 }
 
 function methodFaults({ integrator: { method } }: PortraitRequest): RequestFault[] {

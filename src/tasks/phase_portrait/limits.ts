@@ -15,3 +15,6 @@ export const PORTRAIT_LIMITS = {
 
 /** This share of a job's progress is solving; the rest is left to the analysis and the pictures. */
 export const SOLVING_SHARE = 0.9;
+
+/** Rows from t0 to the end where a request names no times. */
+export const ROWS_DEFAULT = 201;

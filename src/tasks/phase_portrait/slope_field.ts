@@ -19,6 +19,12 @@ export const slopeFieldRequest = z.object({
   t: number.default(0),
   fixed: z.record(z.string().max(64), number).default({}).describe("Values of the states that are not shown"),
   axes: z.array(z.int().min(0).max(PORTRAIT_LIMITS.states - 1)).min(2).max(3).optional(),
+}).superRefine((request, context) => {
+  for (const axis of ["x", "y", "z"] as const) {
+    const low = request[`${axis}_min`], high = request[`${axis}_max`];
+    if (low === undefined || high === undefined || low < high) continue;
+    context.addIssue({ code: "custom", path: [`${axis}_max`], message: `must be above ${axis}_min` });
+  }
 });
 
 export type SlopeFieldRequest = z.output<typeof slopeFieldRequest>;

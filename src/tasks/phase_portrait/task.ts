@@ -1,14 +1,13 @@
 import { z } from "zod";
-import { GlassboxError } from "../../core/errors.ts";
 import { defineTask, type TaskContext, TaskFailure } from "../../core/task.ts";
 import { checkedPortraitRequest } from "./faults.ts";
 import type { PortraitRequest } from "./request.ts";
 import { binaryOf, csvOf } from "./run/artifacts.ts";
-import { allTimes, analysisDocument, metaOf, succeeded, trajectoriesOf } from "./run/document.ts";
+import { analysisDocument, metaOf, succeeded, trajectoriesOf } from "./run/document.ts";
 import { SOLVING_SHARE } from "./limits.ts";
 import { pictureOf } from "./run/picture.ts";
 import { makePortrait, type PortraitProgress, type Solved } from "./run/portrait.ts";
-import { setUp, tooLarge, valueCount } from "./run/setup.ts";
+import { allTimes, valueCount } from "./run/setup.ts";
 
 /** Solving takes at most this long; a job's own deadline may be shorter. */
 const BUDGET_MS = 300_000;
@@ -38,8 +37,6 @@ export const phasePortrait = defineTask({
   ),
   async run(context, input) {
     const request = input as PortraitRequest;
-    const large = tooLarge(setUp(request));
-    if (large !== null) throw new GlassboxError("too_large", `Cannot solve this: ${large}`);
     const solved = await makePortrait(request, {
       signal: context.signal,
       budgetMs: BUDGET_MS,
@@ -83,11 +80,10 @@ type Result = ReturnType<typeof resultOf>;
 async function leaveArtifacts(context: TaskContext, solved: Solved, result: Result): Promise<void> {
   const { setup, blocks, analysis } = solved;
   await context.artifact("request.json", `${JSON.stringify(setup.request, null, 2)}\n`);
-  if (valueCount(setup) <= JSON_VALUES_MAX) {
-    const trajectories = result.trajectories ?? trajectoriesOf(setup, blocks);
-    await context.artifact("results.json", `${JSON.stringify({ ...result, trajectories })}\n`);
-    await context.artifact("trajectories.csv", csvOf(setup, blocks));
-  }
+  const fits = valueCount(setup) <= JSON_VALUES_MAX;
+  const trajectories = result.trajectories ?? (fits ? trajectoriesOf(setup, blocks) : null);
+  await context.artifact("results.json", `${JSON.stringify({ ...result, trajectories })}\n`);
+  if (fits) await context.artifact("trajectories.csv", csvOf(setup, blocks));
   await context.artifact("trajectories.bin", binaryOf(setup, blocks));
   if (analysis === null) return;
   const [{ svgOf }, { pngOf }, { loadGlyphs }] = await Promise.all([

@@ -1,6 +1,5 @@
 import type { SolvedBlock } from "./solve_block.ts";
-import type { Setup } from "./setup.ts";
-import { allTimes } from "./document.ts";
+import { allTimes, type Setup } from "./setup.ts";
 
 /** `ic,t,states…`, a line for each row. Numbers are written so that reading them gives the same doubles. */
 export function csvOf(setup: Setup, blocks: readonly SolvedBlock[]): string {

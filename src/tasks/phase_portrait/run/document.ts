@@ -7,13 +7,6 @@ import type { Analysis } from "./analyse.ts";
 import type { Setup } from "./setup.ts";
 import type { SolvedBlock, SolvedStart } from "./solve_block.ts";
 
-/** All rows' times, ascending: those before t0, t0, and those after. */
-export function allTimes({ forwardTimes, backwardTimes }: Setup): Float64Array {
-  const before = backwardTimes.toReversed();
-  const shared = before.length > 0 && forwardTimes.length > 0 && before.at(-1) === forwardTimes[0];
-  return Float64Array.from([...(shared ? before.subarray(0, -1) : before), ...forwardTimes]);
-}
-
 /** The rows of every initial condition: `trajectories[ic][row][state]`. */
 export function trajectoriesOf({ system }: Setup, blocks: readonly SolvedBlock[]): number[][][] {
   const n = system.dimension;

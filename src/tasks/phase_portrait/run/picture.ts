@@ -1,8 +1,7 @@
 import { drawPortrait, type Path, type Portrait } from "../draw/portrait.ts";
 import { DARK, LIGHT, type Scene } from "../draw/scene.ts";
 import type { Analysis } from "./analyse.ts";
-import { allTimes } from "./document.ts";
-import type { Setup } from "./setup.ts";
+import { allTimes, type Setup } from "./setup.ts";
 import type { SolvedBlock } from "./solve_block.ts";
 
 /** More trajectories than this make no picture better. */

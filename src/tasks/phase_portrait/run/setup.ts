@@ -1,5 +1,5 @@
 import { type CompiledEquations, compileSystem, initialValuesOf, parseSystem } from "../language/mod.ts";
-import { PORTRAIT_LIMITS } from "../limits.ts";
+import { ROWS_DEFAULT } from "../limits.ts";
 import type { PortraitRequest } from "../request.ts";
 import type { Method } from "../solve/methods.ts";
 import { evenTimes } from "../solve/trajectory.ts";
@@ -25,7 +25,6 @@ export interface Setup {
 }
 
 const RTOL_LEAST = 1e-13;
-const ROWS_DEFAULT = 201;
 
 /** Compiles the equations and settles every default; the request was checked before. */
 export function setUp(request: PortraitRequest): Setup {
@@ -64,6 +63,13 @@ export function setUp(request: PortraitRequest): Setup {
   };
 }
 
+/** All rows' times, ascending: those before t0, t0, and those after. */
+export function allTimes({ forwardTimes, backwardTimes }: Setup): Float64Array {
+  const before = backwardTimes.toReversed();
+  const shared = before.length > 0 && forwardTimes.length > 0 && before.at(-1) === forwardTimes[0];
+  return Float64Array.from([...(shared ? before.subarray(0, -1) : before), ...forwardTimes]);
+}
+
 /** The same setup for other initial conditions, which a request of many sends a few at a time. */
 export function withStartsOf(setup: Setup, request: PortraitRequest): Setup {
   return { ...setup, request, starts: startsOf(request) ?? setup.starts };
@@ -76,13 +82,6 @@ function startsOf({ initial_conditions: given }: PortraitRequest): Float64Array[
 /** How many numbers the rows of this request make. */
 export function valueCount({ starts, forwardTimes, backwardTimes, system }: Setup): number {
   return starts.length * system.dimension * (forwardTimes.length + backwardTimes.length);
-}
-
-/** Throws nothing; says why a request is too large, or null. */
-export function tooLarge(setup: Setup): string | null {
-  const count = valueCount(setup);
-  if (count <= PORTRAIT_LIMITS.values) return null;
-  return `rows × states × initial conditions must be at most ${PORTRAIT_LIMITS.values}: current value is ${count}`;
 }
 
 function chooseMethod(

@@ -4,7 +4,7 @@ import { solveOnGrid } from "../solve/fixed_grid.ts";
 import { addCounts } from "../solve/walk.ts";
 import { newCounts, type StepCounts } from "../solve/stepper.ts";
 import { solveTrajectory, type Trajectory } from "../solve/trajectory.ts";
-import type { Setup } from "./setup.ts";
+import { allTimes, type Setup } from "./setup.ts";
 
 /** What one initial condition came to; its rows lie in the block's values. */
 export interface SolvedStart {
@@ -63,7 +63,7 @@ export function solveBlock(
       at += part.length;
     }
   }
-  const drifts = conservedOf(setup, solved.map(({ start }) => start.rows), values);
+  const drifts = conservedOf(setup, solved.map(({ start }) => start), values);
   const starts = solved.map(({ start }, index) => ({ ...start, conserved: drifts?.[index] ?? null }));
   return { from, starts, values, ...boxOf(values, setup.system.dimension), counts };
 }
@@ -83,19 +83,22 @@ function boxOf(values: Float64Array, n: number): { low: Float64Array; high: Floa
   return { low, high };
 }
 
+/** Null when the request names no expression. */
 function conservedOf(
-  { request, system }: Setup,
-  rowCounts: readonly number[],
+  setup: Setup,
+  starts: readonly Solved[],
   values: Float64Array,
 ): { first: number; drift: number }[] | null {
-  const text = request.analysis.conserved;
+  const { request, system, backwardTimes } = setup, text = request.analysis.conserved;
   if (text === undefined) return null;
   const h = compileExpressions([text], system), out = new Float64Array(1), n = system.dimension;
+  const times = allTimes(setup);
   let at = 0;
-  return rowCounts.map((rows) => {
+  return starts.map(({ rows, rowsBefore }) => {
+    const firstRow = Math.max(0, backwardTimes.length - 1) - rowsBefore;
     let first = NaN, drift = 0;
     for (let row = 0; row < rows; row++, at += n) {
-      h.evaluate(request.timespan[0], values.subarray(at, at + n), out);
+      h.evaluate(times[firstRow + row]!, values.subarray(at, at + n), out);
       if (row === 0) first = out[0]!;
       drift = Math.max(drift, Math.abs(out[0]! - first));
     }
@@ -121,7 +124,9 @@ function solveStart(
   ]];
   const [t0, tEnd] = setup.request.timespan;
   return walks.filter(([, times]) => times.length > 0).map(([direction, times]) => {
-    if (setup.onGrid && times[0] === t0) return { ...solveOnGrid(setup.system, y0, times), direction };
+    if (setup.onGrid) {
+      return { ...solveOnGrid(setup.system, { t0, y0, times, events, stop }), direction };
+    }
     const last = direction === "forward" ? tEnd : 2 * t0 - tEnd;
     const options = {
       method: setup.method,

@@ -57,7 +57,8 @@ export interface WalkEnd {
 
 const BLOW_UP = 1e12;
 const NON_FINITE_LIMIT = 30;
-const LOOK_EVERY = 256;
+/** Limits of time and a cancel are looked at every so many steps. */
+export const LOOK_EVERY = 256;
 /** Hairer's test: so many stiff steps, without so many calm ones between, are stiffness. */
 const STIFF_STEPS = 15;
 const CALM_STEPS = 6;
@@ -147,7 +148,7 @@ class Walk {
     this.#nonFinite = 0;
     if (!this.#visit(stepper)) return this.#end("event", "");
     if (stepper.t === this.#options.tEnd) return this.#end("ok", "");
-    if (largest(stepper.y) > BLOW_UP * (1 + this.#size0)) return this.#end("blow_up", this.#grew(stepper));
+    if (largest(stepper.y) > grewTooLarge(this.#size0)) return this.#end("blow_up", this.#grew(stepper));
     if (this.#hasEscaped(stepper.y)) return this.#end("escaped", "The trajectory left the view");
     if (tooSmall(stepper)) return this.#stuck(stepper, false);
     this.#watchStiffness(stepper);
@@ -267,6 +268,12 @@ class Walk {
   }
 }
 
+/** The size at which a solution that began with the size `size0` is said to grow without bound. */
+export function grewTooLarge(size0: number): number {
+  return BLOW_UP * (1 + size0);
+}
+
+/** Adds what one solver did to a sum. */
 export function addCounts(sum: StepCounts, more: StepCounts): void {
   for (const name of Object.keys(sum) as (keyof StepCounts)[]) sum[name] += more[name];
 }
@@ -276,7 +283,8 @@ function tooSmall({ t, h }: Stepper): boolean {
   return Math.abs(h) < 10 * Number.EPSILON * Math.abs(t) || h === 0;
 }
 
-function largest(y: Float64Array): number {
+/** The largest of |y_i|. */
+export function largest(y: Float64Array): number {
   let size = 0;
   for (let i = 0; i < y.length; i++) {
     const value = Math.abs(y[i]!);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { compileSystem, parseSystem } from "../language/mod.ts";
 import type { EventFunction } from "./events.ts";
-import { solveOnGrid } from "./fixed_grid.ts";
+import { type GridOptions, solveOnGrid } from "./fixed_grid.ts";
 import type { Method } from "./methods.ts";
 import { evenTimes, solveTrajectory, type Trajectory } from "./trajectory.ts";
 import { walk, type WalkOptions } from "./walk.ts";
@@ -217,21 +217,38 @@ Deno.test("solveTrajectory() follows jumps of the right side", () => {
   assert.ok(Math.abs(values[1]! - 0.5) < 1e-6, `${values[1]}`);
 });
 
-Deno.test("solveOnGrid() takes one step of RK4 from each time to the next", () => {
+Deno.test("solveOnGrid() takes one step of RK4 from each time to the next, and one to the first", () => {
   const system = compileSystem(parseSystem("x' == x"));
-  const { values, counts, rows } = solveOnGrid(system, Float64Array.of(1), Float64Array.of(0, 0.5, 0.75));
-  assert.equal(counts.steps, 2);
+  const { values, counts, rows } = solveOnGrid(system, {
+    t0: -1,
+    y0: Float64Array.of(1),
+    times: Float64Array.of(0, 0.5, 0.75),
+  });
+  assert.equal(counts.steps, 3);
   assert.equal(rows, 3);
   const step = (h: number) => 1 + h + h ** 2 / 2 + h ** 3 / 6 + h ** 4 / 24;
-  assert.ok(Math.abs(values[1]! - step(0.5)) < 1e-15);
-  assert.ok(Math.abs(values[2]! - step(0.5) * step(0.25)) < 1e-14);
+  const wanted = [step(1), step(1) * step(0.5), step(1) * step(0.5) * step(0.25)];
+  wanted.forEach((value, row) => assert.ok(Math.abs(values[row]! - value) < 1e-14, `row ${row}`));
 });
 
-Deno.test("solveOnGrid() stops where a right side is not a number", () => {
-  const system = compileSystem(parseSystem("{x' == -1, y' == Sqrt[x]}"));
-  const { status, rows } = solveOnGrid(system, Float64Array.of(1, 0), evenTimes(0, 2, 9));
-  assert.equal(status, "domain_error");
-  assert.equal(rows, 5);
+Deno.test("solveOnGrid() tells of all that can end a walk", () => {
+  const grid = (equations: string, y0: number[], more: Partial<GridOptions> = {}) =>
+    solveOnGrid(compileSystem(parseSystem(equations)), {
+      t0: 0,
+      y0: Float64Array.from(y0),
+      times: evenTimes(0, 2, 9),
+      ...more,
+    });
+  const domain = grid("{x' == -1, y' == Sqrt[x]}", [1, 0]);
+  assert.deepEqual([domain.status, domain.rows, domain.tStop], ["domain_error", 5, 1]);
+  assert.equal(grid("x' == x^2", [3], { times: evenTimes(0, 9, 99) }).status, "blow_up");
+  const half = grid("{x' == 1}", [0], { events: [event((_t, y) => y[0]! - 0.6, 0, true)] });
+  assert.equal(half.status, "event");
+  assert.equal(half.rows, 3);
+  assert.ok(Math.abs(half.tStop - 0.6) < 1e-12 && half.events.length === 1);
+  const times = evenTimes(0, 2, 1000);
+  const stopped = grid("x' == 1", [0], { times, stop: (_t, steps) => steps > 500 ? "cancelled" : null });
+  assert.deepEqual([stopped.status, stopped.rows], ["cancelled", 512]);
 });
 
 function event(
