@@ -65,11 +65,19 @@ const COMMAND_LINE: readonly Case[] = [
   usage(
     "a program without --",
     ["run", "echo", "a b"],
-    /Cannot find task "echo": there are exec, selftest.*\. To run a program: glassbox run -- echo 'a b'$/,
+    /Cannot find task "echo": there are exec, phase-portrait, selftest.*\. To run a program: glassbox run -- echo 'a b'$/,
   ),
-  usage("an unknown task", ["run", "selftst"], /Cannot find task "selftst": there are exec, selftest/),
+  usage(
+    "an unknown task",
+    ["run", "selftst"],
+    /Cannot find task "selftst": there are exec, phase-portrait, selftest/,
+  ),
   usage("words behind a task", ["run", "selftest", "5"], /Cannot run task "selftest" with "5" behind it/),
-  usage("an unknown task to explain", ["tasks", "nope"], /Cannot find task "nope": there are exec, selftest/),
+  usage(
+    "an unknown task to explain",
+    ["tasks", "nope"],
+    /Cannot find task "nope": there are exec, phase-portrait, selftest/,
+  ),
   usage("-- where no program can be", ["jobs", "list", "--", "true"], /Cannot use `--` here/),
   usage(
     "a port too large",
