@@ -1,3 +1,4 @@
+import { sha256 } from "@noble/hashes/sha2.js";
 import { toHex } from "../core/bytes.ts";
 import { GlassboxError } from "../core/errors.ts";
 import type { Files } from "../core/host.ts";
@@ -48,8 +49,6 @@ export class ArtifactWriter {
         `Cannot keep artifact ${name}: a job may leave ${LIMITS.artifactsMax} at most`,
       );
     }
-    // Loaded only here, as most jobs leave no artifacts.
-    const { sha256 } = await import("@noble/hashes/sha2.js");
     const hash = sha256.create();
     let sizeBytes = 0;
     let part = 0;

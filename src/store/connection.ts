@@ -14,6 +14,8 @@ export interface ConnectionOptions {
   readonly path: string | null;
   /** The path or URL as messages show it. */
   readonly display: string;
+  /** Another way to the database than by its path or URL: a simulation brings its own. */
+  readonly openDriver?: () => Promise<Driver>;
 }
 
 /** Embedded calls never leave the microtask queue by themselves; after so many the event loop gets a turn. */
@@ -40,10 +42,7 @@ export class Connection {
 
   static async open(options: ConnectionOptions, clock: Clock): Promise<Connection> {
     try {
-      const driver = options.path === null
-        ? await openServer(options, clock)
-        : await openEmbedded(options.path, options.display);
-      return new Connection(driver, clock, options);
+      return new Connection(await openDriver(options, clock), clock, options);
     } catch (error) {
       throw storageError(error, { display: options.display, isEmbedded: options.path !== null });
     }
@@ -141,6 +140,11 @@ export class Connection {
       turn.resolve();
     }
   }
+}
+
+function openDriver(options: ConnectionOptions, clock: Clock): Promise<Driver> {
+  if (options.openDriver !== undefined) return options.openDriver();
+  return options.path === null ? openServer(options, clock) : openEmbedded(options.path, options.display);
 }
 
 /** A database server, by the client that knows its protocols. */
