@@ -195,14 +195,6 @@ export class Attempt {
     // The last lines may wait long for their commit; should this process die meanwhile, its job has ended all the same.
     if (recorder.isStoring) await this.#note(work, recorder, recorder.end(), wallMs);
     const last = await recorder.close();
-    const { droppedLines, droppedBytes } = recorder.totals;
-    if (droppedLines > 0) {
-      this.#reports.event("output_dropped", {
-        droppedLines,
-        droppedBytes,
-        outputBytesMax: this.#job.outputBytesMax,
-      });
-    }
     const { droppedProgress } = this.#reports;
     if (droppedProgress > 0) this.#reports.event("progress_dropped", { droppedProgress });
     await this.#reports.settled();

@@ -1,6 +1,15 @@
 import { GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
-import type { Attempt, Job, JobEvent, JobFailure, JobState, JobSummary, StreamName } from "../core/job.ts";
+import type {
+  Attempt,
+  ExitEvidence,
+  Job,
+  JobEvent,
+  JobFailure,
+  JobState,
+  JobSummary,
+  StreamName,
+} from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
 import { toAttempt, toEvent, toJob, toJobSummary } from "./rows.ts";
@@ -10,6 +19,7 @@ import {
   cancelStatements,
   type ClaimFilter,
   claimStatements,
+  droppedStatements,
   eventStatements,
   type Fence,
   type Finish,
@@ -114,7 +124,7 @@ export class Jobs {
 
   /** T6: the last output and the return to the queue in one commit. False when the job was asked to stop. */
   async retry(fence: Fence, retry: Retry, last: Captured): Promise<boolean> {
-    const output = this.#outputStatements(fence, last);
+    const output = this.#lastStatements(fence, retry.evidence, last);
     const statements = [...output, ...retryStatements(fence, retry, this.#now())];
     const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
     const results = await writing.catch((error) =>
@@ -153,7 +163,7 @@ export class Jobs {
 
   /** T4, T5, T10: the last output and the final state in one commit. */
   async finish(fence: Fence, finish: Finish, last: Captured): Promise<void> {
-    const output = this.#outputStatements(fence, last);
+    const output = this.#lastStatements(fence, finish.evidence, last);
     const statements = [...output, ...finishStatements(fence, finish, this.#now())];
     const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
     const results = await writing.catch((error) =>
@@ -257,6 +267,11 @@ export class Jobs {
       throw new GlassboxError("job_not_found", "Cannot find the latest job as there are none yet");
     }
     return String(rows[0].id);
+  }
+
+  /** What goes into the commit that ends an attempt, before the end itself. */
+  #lastStatements(fence: Fence, evidence: ExitEvidence | null, last: Captured) {
+    return [...this.#outputStatements(fence, last), ...droppedStatements(fence, evidence, this.#now())];
   }
 
   #outputStatements(fence: Fence, captured: Captured) {

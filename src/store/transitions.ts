@@ -177,6 +177,30 @@ export function eventStatements(fence: Fence, kind: string, data: unknown, atMs:
   ];
 }
 
+/**
+ * Says what of an attempt's output was dropped, once, in the commit that ends the attempt: evidence of a loss without
+ * its event, or the event without its evidence, would be found by nobody.
+ */
+export function droppedStatements(fence: Fence, evidence: ExitEvidence | null, atMs: number): Statement[] {
+  if (evidence === null || evidence.droppedLines === 0) return [];
+  const { droppedLines, droppedBytes } = evidence;
+  return [
+    statement(
+      `INSERT INTO events (job_id, seq, epoch, kind, data, at_ms)
+       SELECT ?1, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE job_id = ?1), ?2, 'output_dropped',
+         json_object('droppedLines', ?3, 'droppedBytes', ?4, 'outputBytesMax', output_bytes_max), ?5
+       FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running'
+         AND NOT EXISTS (SELECT 1 FROM events WHERE job_id = ?1 AND epoch = ?2 AND kind = 'output_dropped')`,
+      fence.jobId,
+      fence.epoch,
+      droppedLines,
+      droppedBytes,
+      atMs,
+      fence.worker,
+    ),
+  ];
+}
+
 export interface Finish {
   readonly state: Extract<JobState, "completed" | "failed" | "cancelled">;
   readonly resultJson: string | null;
