@@ -70,8 +70,16 @@ export class Worker {
   }
 
   async register(): Promise<void> {
+    await this.#context.store.workers.register(this.#row);
+    this.#keepLease();
+  }
+
+  get #row() {
+    return { id: this.id, launch: this.#options.launch, version: VERSION };
+  }
+
+  #keepLease(): void {
     const { store, host } = this.#context;
-    await store.workers.register({ id: this.id, launch: this.#options.launch, version: VERSION });
     // The lock file says more than heartbeats could, wherever everyone who reads the database can see it.
     if (store.isEmbedded) return;
     this.#lease = new Lease(host.clock, store.workers, this.id, (why) => this.#lost(why));
@@ -102,13 +110,8 @@ export class Worker {
    * older job, which may be running elsewhere.
    */
   async runNew(job: NewJob): Promise<RunningJob> {
-    const { store } = this.#context;
-    // All three are asked for in one turn of the event loop, so they share one group commit, in this order.
-    const [, submitted, claimed] = await Promise.all([
-      this.register(),
-      store.jobs.submit(job),
-      store.jobs.claim(this.id, { jobId: job.id, queues: [], tasks: [] }),
-    ]);
+    const { claimed, ...submitted } = await this.#context.store.jobs.submitAndClaim(this.#row, job);
+    this.#keepLease();
     if (!submitted.created) return { ...submitted, started: false, done: Promise.resolve(null) };
     return { ...submitted, started: claimed !== null, done: this.#runToTheEnd(job.id, claimed) };
   }

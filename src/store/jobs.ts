@@ -12,6 +12,7 @@ import type {
 } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
+import type { Result } from "./driver.ts";
 import { toAttempt, toEvent, toJob, toJobSummary } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
 import {
@@ -33,6 +34,7 @@ import {
   startedStatements,
   submitStatements,
 } from "./transitions.ts";
+import { type NewWorker, registerStatement } from "./workers.ts";
 
 /** Subscribed to by workers: something may be claimable. */
 export const QUEUE_TOPIC = "queue";
@@ -81,25 +83,36 @@ export class Jobs {
     const results = await writing.catch((error) =>
       this.#confirm(error, async () => await this.find(job.id) !== null)
     );
-    if (results === "done") return { id: job.id, created: true };
-    if (results[0]!.rowsAffected === 1) return { id: job.id, created: true };
-    const older = results[2]?.rows[0];
-    if (older === undefined) {
-      throw new GlassboxError(
-        "internal",
-        `Cannot submit job ${job.id}: its row is not there after the commit`,
-      );
+    return results === "done" ? { id: job.id, created: true } : submitted(job, results);
+  }
+
+  /**
+   * T1 and T2 of a new worker's own job. All or nothing: a job that is held by or kept for a worker that has no row
+   * would never be settled. `claimed` is null while the job must wait.
+   */
+  async submitAndClaim(
+    worker: NewWorker,
+    job: NewJob,
+  ): Promise<{ id: string; created: boolean; claimed: Job | null }> {
+    const atMs = this.#now();
+    const submitting = submitStatements(job, atMs);
+    const own = { jobId: job.id, queues: [], tasks: [] };
+    const statements = [
+      registerStatement(this.#host, worker),
+      ...submitting,
+      ...claimStatements(worker.id, own, atMs),
+    ];
+    const writing = this.#core.write(statements, [job.id, QUEUE_TOPIC]);
+    const results = await writing.catch((error) =>
+      this.#confirm(error, async () => await this.find(job.id) !== null)
+    );
+    if (results === "done") {
+      const now = await this.get(job.id);
+      const isOurs = now.state === "running" && now.owner === worker.id;
+      return { id: job.id, created: true, claimed: isOurs ? now : null };
     }
-    if (String(older.request_sha256) !== job.requestSha256) {
-      throw new GlassboxError(
-        "key_conflict",
-        `Cannot submit with key ${
-          JSON.stringify(job.key)
-        } as job ${older.id} has that key and another request: ` +
-          "use another key, or the same task and input",
-      );
-    }
-    return { id: String(older.id), created: false };
+    const row = results[1 + submitting.length]!.rows[0];
+    return { ...submitted(job, results.slice(1)), claimed: row === undefined ? null : toJob(row) };
   }
 
   /** T2. The job that this worker now owns; null when there is none to be had. */
@@ -302,6 +315,28 @@ export class Jobs {
   #now(): number {
     return this.#host.clock.nowMs();
   }
+}
+
+/** What the statements of a submission say of it. */
+function submitted(job: NewJob, results: readonly Result[]): { id: string; created: boolean } {
+  if (results[0]!.rowsAffected === 1) return { id: job.id, created: true };
+  const older = results[2]?.rows[0];
+  if (older === undefined) {
+    throw new GlassboxError(
+      "internal",
+      `Cannot submit job ${job.id}: its row is not there after the commit`,
+    );
+  }
+  if (String(older.request_sha256) !== job.requestSha256) {
+    throw new GlassboxError(
+      "key_conflict",
+      `Cannot submit with key ${
+        JSON.stringify(job.key)
+      } as job ${older.id} has that key and another request: ` +
+        "use another key, or the same task and input",
+    );
+  }
+  return { id: String(older.id), created: false };
 }
 
 /** The one wording for a job that is not there. */

@@ -1,9 +1,32 @@
 import type { Host } from "../core/host.ts";
 import type { Worker } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
-import { statement } from "./connection.ts";
+import { type Statement, statement } from "./connection.ts";
 import { toWorker } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
+
+/** A process that is about to run jobs. */
+export interface NewWorker {
+  readonly id: string;
+  readonly launch: string;
+  readonly version: string;
+}
+
+/** The worker's row; nobody may hold a job without one, as nobody would ever settle it. */
+export function registerStatement({ processes, about, clock }: Host, worker: NewWorker): Statement {
+  return statement(
+    `INSERT INTO workers (id, launch, pid, start_ticks, boot_id, version, started_at_ms, lease_ms)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    worker.id,
+    worker.launch,
+    processes.self.pid,
+    processes.self.startTicks,
+    about.bootId,
+    worker.version,
+    clock.nowMs(),
+    LIMITS.leaseMs,
+  );
+}
 
 /** Processes that run jobs. One that neither lives nor said goodbye has its jobs reaped. */
 export class Workers {
@@ -15,20 +38,8 @@ export class Workers {
     this.#host = host;
   }
 
-  async register(worker: { id: string; launch: string; version: string }): Promise<void> {
-    const { processes, about, clock } = this.#host;
-    await this.#core.write([statement(
-      `INSERT INTO workers (id, launch, pid, start_ticks, boot_id, version, started_at_ms, lease_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      worker.id,
-      worker.launch,
-      processes.self.pid,
-      processes.self.startTicks,
-      about.bootId,
-      worker.version,
-      clock.nowMs(),
-      LIMITS.leaseMs,
-    )]);
+  async register(worker: NewWorker): Promise<void> {
+    await this.#core.write([registerStatement(this.#host, worker)]);
   }
 
   /** T3. False when the worker was declared dead meanwhile: then nothing it holds is its own any more. */
