@@ -3,7 +3,7 @@ import type { FileLock } from "../core/host.ts";
 import type { Job, JobFailure, LineEnd, PartialLine, Worker } from "../core/job.ts";
 import { directoryOf } from "../core/paths.ts";
 import { encodeFrames } from "../logs/frames.ts";
-import { replayKept } from "../logs/replay.ts";
+import { replayKept, storedBytes } from "../logs/replay.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import { AttemptDirectory } from "./attempt_directory.ts";
@@ -148,7 +148,8 @@ async function recordTruth(
     await recordEnd(context, ended, outcome.finish, outcome.last);
   } else {
     const finish: Finish = { state: "failed", resultJson: null, failure: lost(worker), evidence: null };
-    const last = await keptWords(context, worker, job, fence, directory) ?? await lastWords(context, job.id);
+    const last = await keptWords(context, worker, job, fence, directory) ??
+      await lastWords(context, job, fence);
     await recordEnd(context, ended, finish, last);
   }
   await directory.remove();
@@ -175,21 +176,26 @@ async function keptWords(
     (captured) => store.jobs.recordOutput(fence, captured),
   );
   if (replayed === null) return null;
-  const { droppedLines, droppedBytes } = replayed.totals;
-  if (droppedLines > 0) {
-    const { outputBytesMax } = job;
-    const data = { droppedLines, droppedBytes, outputBytesMax };
-    await store.jobs.recordEvents(fence, [{ kind: "output_dropped", data }]);
-  }
+  await tellDropped(store, job, fence, replayed.totals);
   return { chunks: replayed.last.chunks, partials: { stdout: null, stderr: null } };
 }
 
-/** Unfinished text that was already shown becomes lines, so that nothing a watcher saw disappears. */
-export async function lastWords(context: Pick<ExecutorContext, "store">, jobId: string): Promise<Captured> {
-  const partials = await context.store.lines.partials(jobId);
+/**
+ * Unfinished text that was already shown becomes lines, so that nothing a watcher saw disappears; except what is
+ * beyond the job's bound, as the text of one stream was within it only as long as the other's did not count.
+ */
+export async function lastWords(
+  { store }: Pick<ExecutorContext, "store">,
+  job: Job,
+  fence: Fence,
+): Promise<Captured> {
+  const partials = await store.lines.partials(job.id);
   if (partials.length === 0) return { chunks: [], partials: {} };
-  const firstSeq = await context.store.lines.lastSeq(jobId) + 1;
-  const lines = partials.map((partial: PartialLine, index) => ({
+  const stored = await storedBytes(store, job.id, job.epoch);
+  const { kept, dropped } = withinBound(partials, job.outputBytesMax - stored.stdout - stored.stderr);
+  await tellDropped(store, job, fence, dropped);
+  const firstSeq = await store.lines.lastSeq(job.id) + 1;
+  const lines = kept.map((partial: PartialLine, index) => ({
     seq: firstSeq + index,
     stream: partial.stream,
     atMs: partial.atMs,
@@ -197,7 +203,35 @@ export async function lastWords(context: Pick<ExecutorContext, "store">, jobId: 
     bytes: partial.bytes,
   }));
   const chunk = { firstSeq, lastSeq: firstSeq + lines.length - 1, frames: encodeFrames(lines) };
-  return { chunks: [chunk], partials: { stdout: null, stderr: null } };
+  return { chunks: kept.length === 0 ? [] : [chunk], partials: { stdout: null, stderr: null } };
+}
+
+function withinBound(partials: readonly PartialLine[], bytesMax: number) {
+  const kept: PartialLine[] = [];
+  const dropped = { droppedLines: 0, droppedBytes: 0 };
+  let left = bytesMax;
+  for (const partial of partials) {
+    const { length } = partial.bytes;
+    if (length <= left) {
+      kept.push(partial);
+      left -= length;
+    } else {
+      dropped.droppedLines++;
+      dropped.droppedBytes += length;
+    }
+  }
+  return { kept, dropped };
+}
+
+async function tellDropped(
+  store: ExecutorContext["store"],
+  { outputBytesMax }: Job,
+  fence: Fence,
+  { droppedLines, droppedBytes }: { readonly droppedLines: number; readonly droppedBytes: number },
+): Promise<void> {
+  if (droppedLines === 0) return;
+  const data = { droppedLines, droppedBytes, outputBytesMax };
+  await store.jobs.recordEvents(fence, [{ kind: "output_dropped", data }]);
 }
 
 function lost(worker: Holder): JobFailure {
