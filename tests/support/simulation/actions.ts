@@ -5,12 +5,11 @@ import { prune } from "../../../src/executor/retention.ts";
 import { idMaker, prepareJob, requestOf } from "../../../src/executor/submit.ts";
 import { acknowledge, QUEUES, startCommand, startRun, startService, watch } from "./actors.ts";
 import type { Machine } from "./machine.ts";
-import { ACTIONS, type ActionName } from "./profile.ts";
+import { type ActionName, ACTIONS } from "./profile.ts";
 import { drawBehaviour, PROGRAM } from "./programs.ts";
 import type { World } from "./world.ts";
 
-const SERVICES_MAX = 4;
-const RUNS_MAX = 4;
+const RUNS_MAX = 2;
 
 /** Draws one action by the weights of this world. */
 export function drawAction(world: World): ActionName {
@@ -35,7 +34,7 @@ export const DO: Readonly<Record<ActionName, (world: World) => void>> = {
   },
   serve: (world) => {
     const services = world.alive.filter(({ name }) => /^(serve|worker)-/.test(name));
-    if (services.length >= SERVICES_MAX) return;
+    if (services.length >= world.profile.servicesMax) return;
     const launch = world.actions.pick(["serve", "worker"] as const);
     startService(world, drawMachine(world), { launch, concurrency: world.actions.int(1, 4) });
   },
@@ -72,7 +71,7 @@ export const DO: Readonly<Record<ActionName, (world: World) => void>> = {
   },
   schedule: (world) => {
     const name = world.actions.pick(["first", "second"]);
-    const cron = world.actions.pick(["*/2 * * * * *", "*/10 * * * * *", "* * * * *"]);
+    const cron = world.actions.pick(["*/5 * * * * *", "*/10 * * * * *", "* * * * *"]);
     const catchUp = world.actions.pick(["skip", "last", "last", "all"] as const);
     const { key: _, ...request } = drawRequest(world);
     const how = world.actions.pick(["put", "put", "pause", "resume", "remove"] as const);
@@ -131,7 +130,9 @@ export const DO: Readonly<Record<ActionName, (world: World) => void>> = {
   },
   wallJump: (world) => {
     const machine = drawMachine(world);
-    machine.wallOffsetMs += world.actions.pick([-86_400_000, -3_600_000, -5_000, 5_000, 3_600_000, 86_400_000]);
+    // Each time that a schedule has missed costs more to simulate than a step.
+    const farMs = world.profile.weights.schedule > 0 ? 60_000 : 86_400_000;
+    machine.wallOffsetMs += world.actions.pick([-farMs, -5_000, 5_000, farMs]);
     world.trace(`the wall clock of ${machine.name} is set ${machine.wallOffsetMs} ms from the time`);
   },
   wait: () => undefined,
@@ -140,15 +141,16 @@ export const DO: Readonly<Record<ActionName, (world: World) => void>> = {
 /** How long the world goes on before its next step: mostly a moment, sometimes long. */
 export function drawPauseMs(world: World): number {
   const chance = world.actions.next();
-  if (chance < 0.6) return world.actions.int(0, 20);
-  if (chance < 0.9) return world.actions.int(20, 300);
-  return chance < 0.985 ? world.actions.int(300, 1_500) : world.actions.int(3_000, 12_000);
+  if (chance < 0.75) return world.actions.int(0, 10);
+  if (chance < 0.96) return world.actions.int(10, 100);
+  if (chance < 0.994 || !world.isServerForm) return world.actions.int(150, 800);
+  return world.actions.int(3_000, 12_000);
 }
 
 /** Does it through a server that is up, as an HTTP request, or else as a command of its own. */
 function inContext(world: World, what: string, work: (context: ExecutorContext) => Promise<string>): void {
   const { service } = world;
-  if (service !== null && world.actions.next() < 0.8) {
+  if (service !== null && world.actions.next() < 0.93) {
     world.trace(`${what} through ${service.process.name}`);
     return world.ask(what, work(service.context));
   }

@@ -60,6 +60,7 @@ export function startRun(world: World, machine: Machine, request: unknown): Simu
       queues: [],
       onError: (error) => world.trace(`${process.name} reports ${error.code}`),
     });
+    world.workers.set(worker.id, process);
     let isAsked = false;
     try {
       const job = await prepareJob(context, idMaker(process.host)(), request);
@@ -93,6 +94,7 @@ export function startService(
     const context = await openSession(world, process);
     const onError = (error: { code: string }) => world.trace(`${process.name} reports ${error.code}`);
     const worker = await Worker.create(context, { launch, concurrency, queues: QUEUES, onError });
+    world.workers.set(worker.id, process);
     await worker.register();
     const stop = new AbortController();
     const scheduler = new Scheduler(context, { onError, onMissed: () => undefined });

@@ -22,7 +22,9 @@ interface Output {
 export async function judge(world: World): Promise<void> {
   const observer = new SimulatedProcess("observer", world.machines[0]!, world, world.seed);
   const store = await world.clock.until(Store.open(world.storeOptions(observer), observer.host));
-  const ids = world.database.run(statement("SELECT id FROM jobs ORDER BY id")).rows.map(({ id }) => String(id));
+  const ids = world.database.run(statement("SELECT id FROM jobs ORDER BY id")).rows.map(({ id }) =>
+    String(id)
+  );
   const jobs = new Map<string, Job>();
   const outputs = readOutputs(world);
   for (const id of ids) {
@@ -32,7 +34,9 @@ export async function judge(world: World): Promise<void> {
     for (const { invariant, message } of violations) world.violate(invariant, id, message);
     judgeJob(world, record);
     judgeOutput(world, record, outputs.get(id));
-    world.trace(`${id} ${job.state} after ${job.epoch}: ${record.events.length} events, ${record.lines.length} lines`);
+    world.trace(
+      `${id} ${job.state} after ${job.epoch}: ${record.events.length} events, ${record.lines.length} lines`,
+    );
   }
   judgeTold(world, jobs, outputs);
   judgeFirings(world);

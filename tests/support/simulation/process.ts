@@ -196,7 +196,8 @@ export class SimulatedProcess implements Caller {
 
   #files(): Files {
     const { files } = this.machine;
-    const op = <T>(name: string, path: string, work: () => Promise<T>) => this.#op(`files.${name}`, path, work);
+    const op = <T>(name: string, path: string, work: () => Promise<T>) =>
+      this.#op(`files.${name}`, path, work);
     return {
       info: (path) => op("info", path, () => files.info(path)),
       read: (path, max) => op("read", path, () => files.read(path, max)),
@@ -363,18 +364,28 @@ class Keeping {
 
   /** The script with its writes noted before anyone can read them. */
   watched(script: Script, program: StartedProgram): Script {
-    const write = (stream: "stdout" | "stderr", to: (data: Uint8Array | string) => Promise<void>) =>
-    async (data: Uint8Array | string) => {
-      const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-      if (!program.child.alive) await NEVER;
-      program.written[stream] += bytes.length;
-      if (this.#isOn && bytes.length > 0) {
-        this.#kept[stream] = this.#machine.append(this.#request.keep![stream], this.#kept[stream], bytes);
-      }
-      await to(bytes);
+    let hasEnded = false;
+    const write =
+      (stream: "stdout" | "stderr", to: (data: Uint8Array | string) => Promise<void>) =>
+      async (data: Uint8Array | string) => {
+        const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+        if (hasEnded || !program.child.alive) await NEVER;
+        program.written[stream] += bytes.length;
+        if (this.#isOn && bytes.length > 0) {
+          this.#kept[stream] = this.#machine.append(this.#request.keep![stream], this.#kept[stream], bytes);
+        }
+        await to(bytes);
+      };
+    return async (process) => {
+      const { stdout, stderr } = process;
+      const code = await script({
+        ...process,
+        stdout: write("stdout", stdout),
+        stderr: write("stderr", stderr),
+      });
+      hasEnded = true;
+      return code;
     };
-    return (process) =>
-      script({ ...process, stdout: write("stdout", process.stdout), stderr: write("stderr", process.stderr) });
   }
 }
 

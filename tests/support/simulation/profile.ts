@@ -12,6 +12,8 @@ export interface Profile {
   readonly chances: Readonly<Record<FaultName, number>>;
   /** Round trip of a call to a database server. */
   readonly latencyMs: number;
+  /** Servers and workers at once. */
+  readonly servicesMax: number;
   /** Programs die with the process that started them; else their remains are killed by whoever settles the job. */
   readonly diesWithParent: boolean;
 }
@@ -48,20 +50,20 @@ export const FAULTS = [
 export type FaultName = (typeof FAULTS)[number];
 
 const WEIGHTS: Readonly<Record<ActionName, number>> = {
-  submit: 10,
-  run: 4,
-  serve: 4,
-  cancel: 4,
-  retry: 2,
-  queue: 2,
-  schedule: 1,
-  prune: 1,
+  submit: 4,
+  run: 1.5,
+  serve: 2,
+  cancel: 3,
+  retry: 1,
+  queue: 1.5,
+  schedule: 0.5,
+  prune: 0.5,
   drain: 1,
-  watch: 3,
-  kill: 4,
+  watch: 1,
+  kill: 3,
   stop: 2,
   wallJump: 1,
-  wait: 24,
+  wait: 90,
 };
 
 /** Always there, or a world would show nothing. */
@@ -71,8 +73,8 @@ const STEADY: readonly ActionName[] = ["submit", "serve", "wait"];
 export function drawProfile(random: SeededRandom): Profile {
   const form = random.next() < 0.6 ? "embedded" : "server";
   const weights = Object.fromEntries(ACTIONS.map((name) => {
-    const isOn = STEADY.includes(name) || random.next() < 0.7;
-    return [name, isOn ? WEIGHTS[name] * random.pick([0.5, 1, 1, 2]) : 0];
+    const isOn = STEADY.includes(name) || random.next() < (name === "schedule" ? 0.4 : 0.7);
+    return [name, isOn ? WEIGHTS[name] * random.pick([0.5, 1, 1, 1.5]) : 0];
   })) as Record<ActionName, number>;
   const isCalm = random.next() < 0.3;
   const chances = Object.fromEntries(FAULTS.map((name) => {
@@ -82,10 +84,11 @@ export function drawProfile(random: SeededRandom): Profile {
   return {
     form,
     machines: form === "server" ? random.int(1, 3) : 1,
-    lateMs: random.pick([60, 150, 300, 300]),
+    lateMs: random.pick([100, 400, 800, 1_500]),
     weights,
     chances,
     latencyMs: form === "server" ? random.pick([2, 10, 40]) : 0,
+    servicesMax: random.int(1, 3),
     diesWithParent: random.next() < 0.7,
   };
 }

@@ -40,18 +40,21 @@ function numberedLines(name: string): Uint8Array {
 /** Draws a program: most are short and well, some flood, hang, ignore signals or leave something behind. */
 export function drawBehaviour(random: SeededRandom): Behaviour {
   const flood = random.next() < 0.04;
-  const count = flood ? 6 : random.int(0, 5);
+  const count = flood ? 5 : random.int(0, 5);
   return {
     writes: Array.from({ length: count }, () => ({
       stream: random.pick(["stdout", "stdout", "stderr"] as const),
-      bytes: flood ? random.int(1_000, 20_000) : random.int(1, 90),
+      bytes: flood ? random.int(500, 8_000) : random.int(1, 90),
     })),
     pauseMs: random.pick([0, 0, 5, 40, 200, 1_500]),
     exit: random.next() < 0.05 ? null : random.pick([0, 0, 0, 1, 3]),
     onTerm: random.pick(["dies", "dies", "ignores", "ends well"] as const),
     leavesBehind: random.next() < 0.04,
     says: random.next() < 0.15
-      ? ['{"type":"progress","fraction":0.5}\n', '{"type":"event","kind":"seen","data":{"at":1}}\nnot a message\n']
+      ? [
+        '{"type":"progress","fraction":0.5}\n',
+        '{"type":"event","kind":"seen","data":{"at":1}}\nnot a message\n',
+      ]
       : [],
   };
 }

@@ -48,6 +48,8 @@ export class World implements Surroundings {
   /** What each key was first accepted for. */
   readonly keys = new Map<string, { readonly job: string; readonly body: string }>();
   readonly stopping: AskedToStop[] = [];
+  /** Which process each worker is. */
+  readonly workers = new Map<string, SimulatedProcess>();
   readonly script;
   lateMs: number;
   latencyMs: number;
@@ -94,7 +96,8 @@ export class World implements Surroundings {
 
   /** Names the whole trace so far. */
   get hash(): string {
-    return (this.#hash >>> 0).toString(16).padStart(8, "0") + (this.#hash2 >>> 0).toString(16).padStart(8, "0");
+    return (this.#hash >>> 0).toString(16).padStart(8, "0") +
+      (this.#hash2 >>> 0).toString(16).padStart(8, "0");
   }
 
   violate(invariant: string, job: string | null, message: string): void {
@@ -136,7 +139,11 @@ export class World implements Surroundings {
   }
 
   /** Starts a process that ends with its `main`. */
-  start(kind: string, machine: Machine, main: (process: SimulatedProcess) => Promise<string>): SimulatedProcess {
+  start(
+    kind: string,
+    machine: Machine,
+    main: (process: SimulatedProcess) => Promise<string>,
+  ): SimulatedProcess {
     const name = `${kind}-${++this.#names}`;
     const process = new SimulatedProcess(name, machine, this, this.seed * 1_000 + this.#names);
     this.processes.push(process);
@@ -179,6 +186,11 @@ export class World implements Surroundings {
 
   get alive(): SimulatedProcess[] {
     return this.processes.filter(({ isAlive }) => isAlive);
+  }
+
+  /** Nothing goes wrong here but that processes die and stand still. */
+  get isCalm(): boolean {
+    return Object.values(this.profile.chances).every((chance) => chance === 0);
   }
 
   get service(): Service | null {
