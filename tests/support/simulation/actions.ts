@@ -6,7 +6,7 @@ import { idMaker, prepareJob, requestOf } from "../../../src/executor/submit.ts"
 import { acknowledge, QUEUES, startCommand, startRun, startService, watch } from "./actors.ts";
 import type { Machine } from "./machine.ts";
 import { type ActionName, ACTIONS } from "./profile.ts";
-import { drawBehaviour, PROGRAM } from "./programs.ts";
+import { drawBehaviour, LEFT_FILE, PROGRAM } from "./programs.ts";
 import type { World } from "./world.ts";
 
 const RUNS_MAX = 2;
@@ -72,7 +72,8 @@ export const DO: Readonly<Record<ActionName, (world: World) => void>> = {
   schedule: (world) => {
     const name = world.actions.pick(["first", "second"]);
     const cron = world.actions.pick(["*/5 * * * * *", "*/10 * * * * *", "* * * * *"]);
-    const catchUp = world.actions.pick(["skip", "last", "last", "all"] as const);
+    // Each missed time of a schedule that is put late would be a job, after the last jump of the clock.
+    const catchUp = world.actions.pick(["skip", "last", cron === "* * * * *" ? "all" : "last"] as const);
     const { key: _, ...request } = drawRequest(world);
     const how = world.actions.pick(["put", "put", "pause", "resume", "remove"] as const);
     inContext(world, `schedule ${name} ${how}`, async ({ store: { schedules } }) => {
@@ -128,6 +129,12 @@ export const DO: Readonly<Record<ActionName, (world: World) => void>> = {
       process.continue();
     });
   },
+  reboot: (world) => {
+    const machine = drawMachine(world);
+    world.trace(`${machine.name} loses its power`);
+    for (const process of world.alive) if (process.machine === machine) process.die("is gone");
+    machine.reboot();
+  },
   wallJump: (world) => {
     const machine = drawMachine(world);
     // Each time that a schedule has missed costs more to simulate than a step.
@@ -171,7 +178,12 @@ function drawRequest(world: World) {
   const key = actions.next() < 0.3 ? `key-${actions.int(1, 6)}` : null;
   // Requests with a key are few, so that they meet again, with an equal body or another.
   const behaviour = key === null ? drawBehaviour(actions) : KEYED[actions.int(0, 9) === 0 ? 1 : 0]!;
-  const plain = { task: "exec", input: { program: PROGRAM, args: [JSON.stringify(behaviour)] }, key };
+  const outputs = behaviour.leavesFile === null ? [] : [{ path: LEFT_FILE }];
+  const plain = {
+    task: "exec",
+    input: { program: PROGRAM, args: [JSON.stringify(behaviour)], outputs },
+    key,
+  };
   if (key !== null) return { ...plain, timeoutMs: 20_000, maxAttempts: 1 };
   return {
     ...plain,
@@ -183,7 +195,7 @@ function drawRequest(world: World) {
     backoffMs: actions.pick([0, 50, 1_000]),
     delayMs: actions.pick([0, 0, 0, 100, 5_000]),
     concurrencyKey: actions.pick([null, null, null, "one", "two"]),
-    outputBytesMax: actions.pick([1_000_000, 1_000_000, 1_000_000, 150, 0]),
+    outputBytesMax: actions.pick([...Array(8).fill(1_000_000), 150, 0]),
   };
 }
 
@@ -193,5 +205,6 @@ const KEYED = [0, 1].map((exit) => ({
   exit,
   onTerm: "dies",
   leavesBehind: false,
+  leavesFile: null,
   says: [],
 }));

@@ -62,8 +62,9 @@ function judgeOutput(world: World, record: JobRecord, output: Output | undefined
     if (program.job !== job.id) continue;
     const evidence = attempts.find(({ epoch }) => epoch === program.epoch)?.evidence ?? null;
     const isDropped = events.some(({ kind, epoch }) => kind === "output_dropped" && epoch === program.epoch);
-    // Files that keep output do not reach another machine.
-    const isWhole = !isDropped && (evidence !== null || !world.isServerForm);
+    // Files that keep output do not reach another machine, and are not believed after a reboot.
+    const isKept = !world.isServerForm && !program.hasSeenReboot;
+    const isWhole = !isDropped && (evidence !== null || isKept);
     for (const stream of ["stdout", "stderr"] as const) {
       const stored = concatBytes(output?.streams.get(`${program.epoch} ${stream}`) ?? []);
       const what = `attempt ${program.epoch} wrote ${program.written[stream]} bytes to ${stream}`;

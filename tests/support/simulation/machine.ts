@@ -12,6 +12,8 @@ export interface StartedProgram {
   /** The kernel kills it together with its parent. */
   readonly diesWithParent: boolean;
   /** What the kernel has taken from it. */
+  /** Its machine was started again since. */
+  hasSeenReboot: boolean;
   readonly written: Record<"stdout" | "stderr", number>;
 }
 
@@ -19,18 +21,19 @@ export const SETPRIV = "/usr/bin/setpriv";
 
 export class Machine {
   readonly name: string;
-  readonly bootId: string;
   readonly files = new MemoryFiles(() => undefined);
   readonly locks: Locks = memoryLocks(this.files, () => undefined);
   readonly programs: StartedProgram[] = [];
   readonly hasSetpriv: boolean;
   /** How far its wall clock is from the time that passes. */
   wallOffsetMs = 0;
+  readonly #index: number;
+  #boots = 0;
   #pids = 1_000;
 
   constructor(index: number, hasSetpriv: boolean) {
     this.name = `machine-${index}`;
-    this.bootId = `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
+    this.#index = index;
     this.hasSetpriv = hasSetpriv;
     for (const directory of ["/bin", "/usr/bin", "/data"]) void this.files.makeDirectory(directory);
     this.files.write(PROGRAM, new Uint8Array(1), 0o755);
@@ -40,6 +43,29 @@ export class Machine {
 
   nextPid(): number {
     return ++this.#pids;
+  }
+
+  /** Writes a program's own file; in a directory that has been removed it is lost. */
+  leave(path: string, bytes: Uint8Array): void {
+    try {
+      this.files.write(path, bytes);
+    } catch {
+      // The attempt is over, and its directory is gone.
+    }
+  }
+
+  /** All that ran here is gone, and what lay in the kernel's page cache may be: nobody believes it any more. */
+  reboot(): void {
+    this.#boots++;
+    for (const program of this.programs) {
+      if (program.child.alive) program.child.signalGroup("SIGKILL");
+      program.hasSeenReboot = true;
+    }
+  }
+
+  /** Names the kernel since its last boot. */
+  get bootId(): string {
+    return `00000000-0000-4000-${String(8_000 + this.#boots)}-${String(this.#index).padStart(12, "0")}`;
   }
 
   /** Adds bytes to the file that keeps a program's output, as the kernel does; what is removed stays removed. */

@@ -147,7 +147,8 @@ export class SimulatedProcess implements Caller {
     const { latencyMs, clock, random } = this.#around;
     const happens = this.#happens;
     await clock.sleep(Math.ceil(random.next() * latencyMs));
-    if (!this.isAlive) await NEVER;
+    // What was sent arrives, late perhaps, also when its sender is dead by then.
+    if (happens("lateRequest", "request")) await clock.sleep(random.int(500, 25_000));
     if (happens("lostRequest", "request")) throw new TypeError("fetch failed");
     const value = attempted(work);
     if (happens("hang", "answer")) await clock.sleep(30_000);
@@ -302,6 +303,7 @@ export class SimulatedProcess implements Caller {
       job: request.env.GLASSBOX_JOB_ID ?? "",
       epoch: Number(request.env.GLASSBOX_EPOCH),
       diesWithParent: request.program === SETPRIV,
+      hasSeenReboot: false,
       written: { stdout: 0, stderr: 0 },
     };
     const keeping = new Keeping(this.machine, request);

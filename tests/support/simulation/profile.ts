@@ -31,6 +31,7 @@ export const ACTIONS = [
   "watch",
   "kill",
   "stop",
+  "reboot",
   "wallJump",
   "wait",
 ] as const;
@@ -43,6 +44,7 @@ export const FAULTS = [
   "databaseFull",
   "databaseBroken",
   "databaseBusy",
+  "lateRequest",
   "lostRequest",
   "lostAnswer",
   "hang",
@@ -62,6 +64,7 @@ const WEIGHTS: Readonly<Record<ActionName, number>> = {
   watch: 1,
   kill: 3,
   stop: 2,
+  reboot: 0.3,
   wallJump: 1,
   wait: 90,
 };
@@ -94,7 +97,7 @@ export function drawProfile(random: SeededRandom): Profile {
 }
 
 function fits(name: FaultName, form: Profile["form"]): boolean {
-  if (["lostRequest", "lostAnswer", "hang"].includes(name)) return form === "server";
+  if (["lateRequest", "lostRequest", "lostAnswer", "hang"].includes(name)) return form === "server";
   if (["databaseFull", "databaseBroken", "databaseBusy"].includes(name)) return form === "embedded";
   return true;
 }

@@ -11,6 +11,8 @@ export interface Behaviour {
   readonly exit: number | null;
   readonly onTerm: "dies" | "ignores" | "ends well";
   readonly leavesBehind: boolean;
+  /** Bytes of a file that it leaves, and that its job asks for; null for none. */
+  readonly leavesFile: number | null;
   /** Text for the control channel. */
   readonly says: readonly string[];
 }
@@ -18,9 +20,13 @@ export interface Behaviour {
 /** Told of what a program did outside glassbox. */
 export interface Witness {
   began(job: string, epoch: number): void;
+  left(process: ScriptedProcess, bytes: Uint8Array): void;
 }
 
 export const PROGRAM = "/bin/simulated";
+
+/** The file that a program leaves in its working directory. */
+export const LEFT_FILE = "left.txt";
 
 /** Bytes that a given stream of a given attempt holds from `from` on: numbered lines of uneven length. */
 export function outputBytes(stream: "stdout" | "stderr", from: number, length: number): Uint8Array {
@@ -50,6 +56,7 @@ export function drawBehaviour(random: SeededRandom): Behaviour {
     exit: random.next() < 0.05 ? null : random.pick([0, 0, 0, 1, 3]),
     onTerm: random.pick(["dies", "dies", "ignores", "ends well"] as const),
     leavesBehind: random.next() < 0.04,
+    leavesFile: random.next() < 0.1 ? random.int(0, 3_000) : null,
     says: random.next() < 0.15
       ? [
         '{"type":"progress","fraction":0.5}\n',
@@ -68,7 +75,7 @@ export function simulatedProgram(witness: Witness): Script {
     const { GLASSBOX_JOB_ID: job, GLASSBOX_EPOCH: epoch } = process.request.env;
     witness.began(job!, Number(epoch));
     const ended = takeSignals(process, behaviour);
-    return await Promise.race([ended, act(process, behaviour)]);
+    return await Promise.race([ended, act(process, behaviour, witness)]);
   };
 }
 
@@ -79,7 +86,7 @@ function takeSignals(process: ScriptedProcess, { onTerm }: Behaviour): Promise<n
   });
 }
 
-async function act(process: ScriptedProcess, behaviour: Behaviour): Promise<number> {
+async function act(process: ScriptedProcess, behaviour: Behaviour, witness: Witness): Promise<number> {
   const written = { stdout: 0, stderr: 0 };
   if (behaviour.leavesBehind) process.leaveBehind();
   for (const text of behaviour.says) await process.control(text);
@@ -88,5 +95,6 @@ async function act(process: ScriptedProcess, behaviour: Behaviour): Promise<numb
     written[stream] += bytes;
     if (behaviour.pauseMs > 0) await process.clock.sleep(behaviour.pauseMs);
   }
+  if (behaviour.leavesFile !== null) witness.left(process, outputBytes("stdout", 0, behaviour.leavesFile));
   return behaviour.exit ?? await new Promise<never>(() => {});
 }

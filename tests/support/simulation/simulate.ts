@@ -15,6 +15,8 @@ export const STEPS = 200;
 const REST_MS_MAX = 240_000;
 /** Every delay is over by then, whatever the clock showed when it began. */
 const AFTER_ALL_JUMPS_MS = 90 * 86_400_000;
+/** Where schedules fire, clocks jump by minutes. */
+const AFTER_SHORT_JUMPS_MS = 30 * 60_000;
 /** A program is stopped this much after its grace period at the latest, where nothing goes wrong on the way. */
 const CANCEL_SLACK_MS = 5_000;
 
@@ -96,9 +98,10 @@ async function rest(world: World): Promise<void> {
   world.trace("all faults end");
   world.endFaults();
   world.latencyMs = Math.min(world.latencyMs, 2);
+  const afterMs = world.profile.weights.schedule > 0 ? AFTER_SHORT_JUMPS_MS : AFTER_ALL_JUMPS_MS;
   for (const process of world.alive) process.continue();
   await openQueues(world);
-  for (const machine of world.machines) machine.wallOffsetMs = AFTER_ALL_JUMPS_MS;
+  for (const machine of world.machines) machine.wallOffsetMs = afterMs;
   for (const process of world.alive) if (/^(serve|worker)-/.test(process.name)) process.raise("SIGTERM");
   const healthy = world.machines.map((machine) =>
     startService(world, machine, { launch: "worker", concurrency: 4 })

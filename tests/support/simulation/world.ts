@@ -12,7 +12,7 @@ import type { SimulatedDatabase } from "./database.ts";
 import { Machine, type StartedProgram } from "./machine.ts";
 import { SimulatedProcess, type Surroundings } from "./process.ts";
 import { drawProfile, type FaultName, type Profile } from "./profile.ts";
-import { simulatedProgram } from "./programs.ts";
+import { LEFT_FILE, simulatedProgram } from "./programs.ts";
 
 const START_MS = Date.UTC(2030, 0, 1);
 
@@ -75,6 +75,13 @@ export class World implements Surroundings {
       began: (job, epoch) => {
         this.trace(`program of ${this.short(job)} begins, attempt ${epoch}`);
         this.told.push({ kind: "effect", job, epoch });
+      },
+      left: (process, bytes) => {
+        const started = this.programs.find(({ program }) =>
+          program.child.pid === process.pid &&
+          program.job === process.request.env.GLASSBOX_JOB_ID
+        );
+        started?.owner.machine.leave(`${process.request.cwd}/${LEFT_FILE}`, bytes);
       },
     });
     this.trace(`seed ${seed}: ${JSON.stringify(this.profile)}`);
