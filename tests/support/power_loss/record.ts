@@ -10,6 +10,7 @@ import { isFinal, type Job, type JobState } from "../../../src/core/job.ts";
 import type { Told } from "../../../src/verify/history.ts";
 import { newSandbox, type Program, type Sandbox } from "../glassbox.ts";
 import type { ShownJob } from "../jobs.ts";
+import { eventually } from "../processes.ts";
 import { type Entry, readLog, tell } from "../system_calls/log.ts";
 import type { Shim } from "../system_calls/shim.ts";
 
@@ -49,6 +50,7 @@ const SESSIONS: Readonly<Record<string, Session>> = {
   "command lines": commandLines,
   "files": files,
   "a server": server,
+  "a worker and command lines": together,
 };
 
 /** Runs every session once with this form of the program. */
@@ -140,6 +142,31 @@ async function files(session: SessionContext): Promise<void> {
     await run(session, ["jobs", "export", id, "--to", join(out, `${text.slice(0, 6)}.db`)]);
     tellFile(join(out, `${text.slice(0, 6)}.db`));
   }
+}
+
+/** Several processes on one database, of which one is killed and settled by another. */
+async function together(session: SessionContext): Promise<void> {
+  const worker = await session.sandbox.worker(["--concurrency", "2"], { env: session.env });
+  const detached = async (...program: string[]) => {
+    const id = (await run(session, ["run", "--detach", "--", ...program])).trim();
+    session.tell({ kind: "submitted", job: id });
+    return id;
+  };
+  const here = async (index: number) => {
+    await tellJob(session, await run(session, ["run", "--json", "--", "echo", `here ${index}`]));
+    const id = await detached("echo", `there ${index}`);
+    await tellJob(session, await run(session, ["jobs", "wait", id, "--json"]));
+  };
+  await Promise.all([here(1), here(2)]);
+  const lost = await detached("sh", "-c", "echo begun; exec sleep 60");
+  await eventually(
+    "the last job has written its line",
+    async () => (await run(session, ["jobs", "logs", lost])).includes("begun"),
+  );
+  worker.signal("SIGKILL");
+  await worker.ended;
+  await run(session, ["jobs", "list"]);
+  await tellJob(session, await run(session, ["jobs", "show", lost, "--json"]));
 }
 
 /** So many that the log of the database is taken back into its file, and begun anew, while they run. */
