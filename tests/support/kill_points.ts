@@ -7,6 +7,7 @@ import { createHost } from "../../src/platform/host.ts";
 import { Store } from "../../src/store/store.ts";
 import { checkHistory, type Told } from "../../src/verify/history.ts";
 import { newSandbox, type Program, type Running, type Sandbox } from "./glassbox.ts";
+import { allEnded } from "./processes.ts";
 import { randomOf, type SeededRandom } from "./random.ts";
 import { fileOptions } from "./store_fixture.ts";
 import { KILL_CALLS, type KillCall, type KillPoint, type Shim } from "./system_calls/shim.ts";
@@ -65,7 +66,7 @@ export async function inLanes(
   work: (lane: Lane, count: number) => Promise<void>,
 ): Promise<void> {
   const lanes = Math.min(LANES_MAX, navigator.hardwareConcurrency, count);
-  const ended = await Promise.all(Array.from({ length: lanes }, async (_, index) => {
+  const ended = await allEnded(Array.from({ length: lanes }, async (_, index) => {
     await using sandbox = await newSandbox(program);
     const lane: Lane = { sandbox, random: randomOf(seed + index), shim, told: [], kills: 0, atCalls: 0 };
     await work(lane, Math.ceil(count / lanes));

@@ -10,7 +10,7 @@ import { isFinal, type Job, type JobState } from "../../../src/core/job.ts";
 import type { Told } from "../../../src/verify/history.ts";
 import { newSandbox, type Program, type Sandbox } from "../glassbox.ts";
 import type { ShownJob } from "../jobs.ts";
-import { eventually } from "../processes.ts";
+import { allEnded, eventually } from "../processes.ts";
 import { type Entry, readLog, tell } from "../system_calls/log.ts";
 import type { Shim } from "../system_calls/shim.ts";
 
@@ -55,8 +55,8 @@ const SESSIONS: Readonly<Record<string, Session>> = {
 
 /** Runs every session once with this form of the program. */
 export async function recordSessions(program: Program, shim: Shim): Promise<Recording[]> {
-  return await Promise.all(
-    Object.entries(SESSIONS).map(async ([name, session]) => {
+  return await allEnded(
+    Object.entries(SESSIONS).map(async ([name, session]): Promise<Recording> => {
       const directory = await memoryDirectory();
       const log = `${directory}.log`;
       try {
