@@ -43,6 +43,11 @@ export interface Files {
    */
   publish(from: string, to: string, options: { replace: boolean }): Promise<void>;
   makeDirectory(path: string, mode?: number): Promise<void>;
+  /**
+   * Makes sure that a power cut leaves the directory at `path` where it is: what it holds, and every directory
+   * above it. One that may not be opened is passed over.
+   */
+  syncDirectories(path: string): Promise<void>;
   list(path: string): Promise<string[]>;
   /** Removes a file or a whole directory; silent when it is not there. */
   remove(path: string): Promise<void>;

@@ -23,6 +23,7 @@ export function createFiles(fifoWaitMs: number): Files {
     async makeDirectory(directory, mode) {
       await fs.mkdir(directory, mode === undefined ? { recursive: true } : { recursive: true, mode });
     },
+    syncDirectories,
     async list(directory) {
       return (await fs.readdir(directory)).sort();
     },
@@ -101,6 +102,14 @@ async function publish(from: string, to: string, { replace }: { replace: boolean
     await fs.rm(from);
   }
   await syncDirectory(path.dirname(to));
+}
+
+async function syncDirectories(directory: string): Promise<void> {
+  for (let at = directory;; at = path.dirname(at)) {
+    // Passing through a directory takes less than reading it, and some file systems cannot sync one at all.
+    await syncDirectory(at).catch(() => undefined);
+    if (at === path.dirname(at)) return;
+  }
 }
 
 async function syncDirectory(directory: string): Promise<void> {

@@ -105,6 +105,11 @@ export class MemoryFiles implements Files {
   }
 
   // deno-lint-ignore require-await
+  async syncDirectories(path: string): Promise<void> {
+    this.#fault({ name: "files.syncDirectories", subject: path });
+  }
+
+  // deno-lint-ignore require-await
   async list(path: string): Promise<string[]> {
     this.#fault({ name: "files.list", subject: path });
     const directory = this.look(path);

@@ -92,7 +92,7 @@ export class Store {
     try {
       connection = await Connection.open(options, host.clock);
       const writer = new Writer(connection, lock, host.clock);
-      const identity = await identify(connection, writer, host);
+      const identity = await identify(connection, writer, host, options.path);
       refuseOther(options, identity);
       return new Store(connection, writer, lock, identity, options, host);
     } catch (error) {
@@ -160,12 +160,20 @@ async function openLock(options: StoreOptions, host: Host): Promise<ReusableLock
   }
 }
 
-async function identify(connection: Connection, writer: Writer, host: Host): Promise<DatabaseIdentity> {
+async function identify(
+  connection: Connection,
+  writer: Writer,
+  host: Host,
+  path: string | null,
+): Promise<DatabaseIdentity> {
   const found = await readIdentity(connection);
   refuseNewer(connection, found);
   const isReady = !connection.isEmbedded || found !== null && await connection.hasWal();
   if (found?.schema === SCHEMA_VERSION && isReady) return found;
   return await writer.exclusively(async () => {
+    // SQLite makes sure of the file's name, but not of directories that were made for it: a power cut could take them
+    // with all that is in them. Whoever finds tables in it may count on this having been done.
+    if (found === null && path !== null) await host.files.syncDirectories(await directoryBehind(host, path));
     if (!isReady) await connection.enableWal();
     try {
       return await migrate(connection, host);
@@ -176,6 +184,10 @@ async function identify(connection: Connection, writer: Writer, host: Host): Pro
       throw error;
     }
   });
+}
+
+async function directoryBehind(host: Host, path: string): Promise<string> {
+  return directoryOf(await host.files.realPath(path) ?? path);
 }
 
 function refuseOther(options: StoreOptions, identity: DatabaseIdentity): void {

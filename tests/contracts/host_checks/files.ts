@@ -91,6 +91,16 @@ export const FILE_CHECKS: Checks = {
     await rejectsWith("ENOENT", host.files.publish(from, to, { replace: true }));
   },
 
+  "syncDirectories() passes over what is not there or may not be opened": async ({ host, directory }) => {
+    await host.files.makeDirectory(`${directory}/a/b`);
+    await host.files.syncDirectories(`${directory}/a/b`);
+    await host.files.syncDirectories(`${directory}/a/b/not/there`);
+    fs.chmodSync(`${directory}/a`, 0o300);
+    await host.files.syncDirectories(`${directory}/a/b`);
+    fs.chmodSync(`${directory}/a`, 0o700);
+    await host.files.remove(`${directory}/a`);
+  },
+
   "makeDirectory(), list() and remove() work on whole trees": async ({ host, directory }) => {
     await host.files.makeDirectory(`${directory}/a/b`, 0o700);
     await host.files.makeDirectory(`${directory}/a/b`);
