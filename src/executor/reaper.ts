@@ -125,7 +125,10 @@ const KEEPER_LOOK_MS = 5;
 const KEEPER_WAIT_MS = 5_000;
 
 /** The keeper ends by itself once all that wrote is dead; only a process that hides from us can hold it up. */
-async function keeperEnds({ host, store }: ExecutorContext, job: Job): Promise<void> {
+export async function keeperEnds(
+  { host, store }: ExecutorContext,
+  job: Pick<Job, "id" | "epoch">,
+): Promise<void> {
   const { name, value } = keeperMarker(store, job.id, job.epoch);
   const marker = `${name}=${value}`;
   const giveUpMs = host.clock.monotonicMs() + KEEPER_WAIT_MS;
