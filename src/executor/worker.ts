@@ -37,6 +37,9 @@ export interface RunningJob {
 /** How often a worker looks for others that died, besides at its start. */
 const REAP_EVERY_MS = 1_000;
 
+/** How often a worker that waits for a delayed job looks at the time again. */
+const DUE_LOOK_MS = 5_000;
+
 /** How many such looks before it also looks for what it alone can end, of attempts that were settled elsewhere. */
 const LOOKS_PER_SWEEP = 10;
 
@@ -142,11 +145,12 @@ export class Worker {
     }
   }
 
+  /** A long wait is made of short ones: a wall clock may be set, and a machine may sleep meanwhile. */
   async #newsOrTime(news: Subscription, ms: number | null): Promise<void> {
     if (ms === null) return await news.next(this.#draining.signal);
     const over = new AbortController();
     const either = AbortSignal.any([over.signal, this.#draining.signal]);
-    void this.#context.host.clock.sleep(ms, either).then(() => over.abort());
+    void this.#context.host.clock.sleep(Math.min(ms, DUE_LOOK_MS), either).then(() => over.abort());
     await news.next(either);
     over.abort();
   }
