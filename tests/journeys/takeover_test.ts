@@ -74,6 +74,28 @@ for (const program of programs()) {
     assert.equal((await two.verify()).code, 0);
   });
 
+  Deno.test(`verify finds nothing wrong with a job that a worker runs elsewhere (${program.name})`, async () => {
+    await using sandbox = await newSandbox(program);
+    await using sqld = await startSqld(join(sandbox.directory, "sqld"));
+    const one = machine(sandbox, sqld.url, "one");
+    const two = machine(sandbox, sqld.url, "two");
+    const worker = await one.worker();
+    const submit = ["run", "--detach", "-q", "--", "sleep", "1000"];
+    const id = (await sandbox.run(submit, { env: two.env })).out.trim();
+    await eventually("the job runs", async () => (await two.job(id)).state === "running");
+    // From a machine that has run nothing yet, from one that has, and from the worker's own.
+    const third = await two.worker();
+    for (const place of [machine(sandbox, sqld.url, "three"), two, one]) {
+      const verdict = await place.verify();
+      assert.deepEqual([verdict.code, verdict.out], [0, ""], verdict.err);
+    }
+    await sandbox.run(["jobs", "cancel", id], { env: two.env });
+    for (const each of [worker, third]) {
+      each.signal("SIGTERM");
+      assert.equal((await each.ended).code, 0);
+    }
+  });
+
   Deno.test(`what a worker left running whose job was settled elsewhere is killed when its machine is back (${program.name})`, async () => {
     await using sandbox = await newSandbox(program);
     await using sqld = await startSqld(join(sandbox.directory, "sqld"));
