@@ -14,7 +14,7 @@ export const FAULTS: readonly DeliberateFault[] = [
       "    writing.catch(() => undefined);\n" +
       "    if (job.reservedFor === null) return { id: job.id, created: true };",
     ...RIG,
-    says: /"?invariant"?: ['"]I[25]['"]/,
+    says: /\/api\/v1\/jobs answered 404|invariant: 'I[25]'/,
   },
   {
     name: "a worker claims a job that another runs",

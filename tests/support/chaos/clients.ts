@@ -79,7 +79,7 @@ async function act(
 ): Promise<void> {
   const chance = random.next();
   const job = memory.jobs.length === 0 ? null : random.pick(memory.jobs);
-  if (job === null || chance < 0.2) return await submit(url, key, requestOf(world, random), memory);
+  if (job === null || chance < 0.27) return await submit(url, key, requestOf(world, random), memory);
   if (chance < 0.35) {
     const [older, request] = random.pick([...memory.requests]);
     return await submit(url, older, request, memory);
