@@ -7,17 +7,25 @@
  * seed, the kernel's part does not.
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isFinal, type LogLine } from "../../src/core/job.ts";
 import { decodeFrames } from "../../src/logs/frames.ts";
 import { createHost } from "../../src/platform/host.ts";
 import { Store } from "../../src/store/store.ts";
 import { checkHistory, type JobFact, type Told } from "../../src/verify/history.ts";
-import { commandClient, httpClient, Memory, sha256 } from "../support/chaos/clients.ts";
-import { effectsPath, torment } from "../support/chaos/nemesis.ts";
+import {
+  commandClient,
+  httpClient,
+  Memory,
+  overlaps,
+  postSentinels,
+  sha256,
+} from "../support/chaos/clients.ts";
+import { effectsPath, pulsesPath, torment } from "../support/chaos/nemesis.ts";
 import { CAN_FAKE_CLOCKS, makeWorld, MARK, type World } from "../support/chaos/world.ts";
 import { newSandbox, programs } from "../support/glassbox.ts";
+import { toNote } from "../support/moments.ts";
 import { eventually, pidsWith } from "../support/processes.ts";
 import { randomOf } from "../support/random.ts";
 import { rigRun } from "../support/rig.ts";
@@ -42,6 +50,7 @@ async function chaos(isRemote: boolean): Promise<void> {
       httpClient("two", world, memory, randomOf(seed + 2), over),
       httpClient("three", world, memory, randomOf(seed + 3), over),
       commandClient(world, memory, randomOf(seed + 4), over),
+      postSentinels(world, memory, randomOf(seed + 5), over),
     ]);
     const store = await openStore(world);
     try {
@@ -109,9 +118,11 @@ async function judge(world: World, store: Store, memory: Memory): Promise<void> 
     history: checkHistory(told, (id) => facts.get(id) ?? null).slice(0, 20),
     anomalies: [...world.anomalies, ...memory.anomalies].slice(0, 20),
     leftovers: pidsWith(home).map(describeProcess),
+    overlaps: overlaps(linesOf(pulsesPath(world)).map(toNote), world.stopped),
   };
-  assert.deepEqual(found, { verify: "", history: [], anomalies: [], leftovers: [] }, `seed ${SEED}`);
-  assert.ok(memory.jobs.length > SECONDS / 2, `only ${memory.jobs.length} jobs were ever submitted`);
+  const sound = { verify: "", history: [], anomalies: [], leftovers: [], overlaps: [] };
+  assert.deepEqual(found, sound, `seed ${SEED}`);
+  assert.ok(memory.jobs.length > SECONDS / 10, `only ${memory.jobs.length} jobs were ever submitted`);
 }
 
 function describeProcess(pid: number): string {
@@ -124,15 +135,15 @@ function describeProcess(pid: number): string {
 }
 
 function effectsOf(world: World): Told[] {
-  try {
-    const lines = readFileSync(effectsPath(world), "utf8").trim().split("\n");
-    return lines.map((line) => {
-      const [job, epoch] = line.split(" ") as [string, string];
-      return { kind: "effect", job, epoch: Number(epoch) };
-    });
-  } catch {
-    return [];
-  }
+  return linesOf(effectsPath(world)).map((line) => {
+    const [job, epoch] = line.split(" ") as [string, string];
+    return { kind: "effect", job, epoch: Number(epoch) };
+  });
+}
+
+/** Empty where nobody has written yet. */
+function linesOf(path: string): string[] {
+  return existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : [];
 }
 
 async function factsOf(store: Store, told: readonly Told[]): Promise<Map<string, JobFact>> {

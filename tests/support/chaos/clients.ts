@@ -2,8 +2,10 @@
 import { createHash } from "node:crypto";
 import { isFinal, type JobState } from "../../../src/core/job.ts";
 import type { Told } from "../../../src/verify/history.ts";
+import type { Running } from "../glassbox.ts";
 import type { SeededRandom } from "../random.ts";
-import { effectsPath, pause } from "./nemesis.ts";
+import { NOTE, type Note } from "../moments.ts";
+import { effectsPath, pause, peacePath, pulsesPath } from "./nemesis.ts";
 import type { World } from "./world.ts";
 
 /** Programs of every kind that makes trouble. The effect is an appended line, which the kernel writes whole. */
@@ -55,7 +57,7 @@ export async function httpClient(
   until: AbortSignal,
 ): Promise<void> {
   for (let count = 0; !until.aborted; count++) {
-    await pause(random.int(50, 250), until);
+    await pause(random.int(20, 200), until);
     const urls = world.actors.flatMap(({ url }) => url ?? []);
     if (urls.length === 0) continue;
     const url = random.pick(urls);
@@ -141,7 +143,7 @@ export function sha256(bytes: Uint8Array): string {
 
 /** A 404 for a job that was acknowledged, and a 500 with a bug behind it, are anomalies whatever goes wrong around. */
 async function ask(memory: Memory, url: string, body?: unknown) {
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(3_000);
   const headers = { "content-type": "application/json" };
   const response = body === undefined
     ? await fetch(url, { signal })
@@ -153,6 +155,48 @@ async function ask(memory: Memory, url: string, body?: unknown) {
     memory.anomalies.push(`${url} answered ${response.status}: ${JSON.stringify(document)}`);
   }
   return { status: response.status, document };
+}
+
+/**
+ * Says that it is alive five times a second, and who runs it, until all works again: longer than a lease, and without
+ * a word to glassbox, so that nothing but its owner's own conscience ends it where the network is gone.
+ */
+const SENTINEL = `exec 9>>"$1"; ${NOTE}
+i=0; while [ $i -lt 100 ] && [ ! -e "$2" ]; do note $GLASSBOX_JOB_ID $GLASSBOX_EPOCH $PPID; sleep 0.2; i=$((i + 1)); done`;
+
+/** Keeps some sentinels running. */
+export async function postSentinels(
+  world: World,
+  memory: Memory,
+  random: SeededRandom,
+  until: AbortSignal,
+): Promise<void> {
+  for (let count = 0; !until.aborted; count++) {
+    const urls = world.actors.flatMap(({ url }) => url ?? []);
+    const args = ["-c", SENTINEL, "sentinel", pulsesPath(world), peacePath(world)];
+    const limits = { attempts: 5, graceMs: 300, backoffMs: 0, timeoutMs: 60_000 };
+    const request = { program: "sh", args, ...limits };
+    // One who gets no answer is simply not told of.
+    if (urls.length > 0) {
+      await submit(random.pick(urls), `sentinel-${count}`, request, memory).catch(() => undefined);
+    }
+    await pause(4_000, until);
+  }
+}
+
+/** Pulses of one attempt that came after the next attempt had begun, where nothing excuses it. */
+export function overlaps(notes: readonly Note[], excused: ReadonlySet<number>): string[] {
+  const attempts = new Map<string, { first: number; last: number; owner: number }>();
+  for (const { atMs, words: [job, epoch, owner] } of notes) {
+    const before = attempts.get(`${job} ${epoch}`);
+    attempts.set(`${job} ${epoch}`, { first: before?.first ?? atMs, last: atMs, owner: Number(owner) });
+  }
+  return [...attempts].flatMap(([id, { last, owner }]) => {
+    const [job, epoch] = id.split(" ");
+    const next = attempts.get(`${job} ${Number(epoch) + 1}`);
+    if (next === undefined || last <= next.first || excused.has(owner)) return [];
+    return `attempt ${epoch} of job ${job} ran ${last - next.first} ms beside the next`;
+  });
 }
 
 /** Starts one command line after the other, some of which are killed. */
@@ -185,12 +229,21 @@ export async function commandClient(
     const ended = running.ended.finally(() => over.abort());
     if (doom !== "none") {
       await pause(random.int(50, 3_000), over.signal);
-      if (!over.signal.aborted) running.signal(doom);
+      if (!over.signal.aborted) signalIfAlive(running, doom);
     }
     const { code, signal, out, err } = await ended;
     if (code === 70) memory.anomalies.push(`a command line ended with 70: ${err.slice(-600)}`);
     if (signal === null && out.trim() !== "") tellCommand(memory, out, key);
     await pause(random.int(100, 800), until);
+  }
+}
+
+/** It may have ended by itself a moment ago. */
+function signalIfAlive(running: Running, name: Deno.Signal): void {
+  try {
+    running.signal(name);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
   }
 }
 

@@ -1,7 +1,9 @@
 /** What goes wrong in a chaos run, and when: all of it follows from the seed. */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Weather } from "../fault_proxy.ts";
 import type { SeededRandom } from "../random.ts";
-import { CAN_FAKE_CLOCKS, type World } from "./world.ts";
+import { CAN_FAKE_CLOCKS, type Machine, type World } from "./world.ts";
 
 /** Longer than the lease of a worker over a server. */
 const STOP_MS = { remote: 12_000, file: 2_000 } as const;
@@ -17,6 +19,8 @@ const killAny: Deed = (world, random) => {
 const stopAny: Deed = async (world, random, until) => {
   const actor = random.pick(world.actors);
   const stopped = actor.running;
+  // What a stopped worker runs goes on, and nobody can keep it from it.
+  if (stopped !== null) world.stopped.add(stopped.pid);
   const ms = world.restartServer === null ? STOP_MS.file : STOP_MS.remote;
   actor.signal("SIGSTOP");
   await pause(ms, until);
@@ -56,8 +60,7 @@ const holdDatabase: Deed = async (world, random, until) => {
   return `database held for ${seconds} s`;
 };
 
-const spoilNetwork: Deed = async (world, random, until) => {
-  const machine = random.pick(world.machines);
+const spoilNetwork: Deed = (world, random, until) => {
   const weather = random.pick(
     [
       { kind: "cut" },
@@ -65,11 +68,7 @@ const spoilNetwork: Deed = async (world, random, until) => {
       { kind: "slow", delayMs: random.int(20, 400) },
     ] as const,
   );
-  const ms = random.int(200, 4_000);
-  machine.network!.set(weather);
-  await pause(ms, until);
-  machine.network!.set({ kind: "fair" });
-  return `network of ${machine.name} ${weather.kind} for ${ms} ms`;
+  return spoil(random.pick(world.machines), weather, random.int(200, 4_000), until);
 };
 
 /**
@@ -78,12 +77,23 @@ const spoilNetwork: Deed = async (world, random, until) => {
  */
 const cutOff: Deed = async (world, random, until) => {
   const machine = random.pick(world.machines);
-  machine.network!.set({ kind: random.pick(["cut", "half-open"] as const) });
+  const spoiled = spoil(machine, { kind: random.pick(["cut", "half-open", "half-open"]) }, 14_000, until);
   random.pick(world.actors.filter((actor) => actor.machine === machine)).signal("SIGKILL");
-  await pause(14_000, until);
-  machine.network!.set({ kind: "fair" });
-  return `network of ${machine.name} away for 14 s`;
+  return await spoiled;
 };
+
+/** One at a time on each network, as the end of one would heal the other. */
+async function spoil(machine: Machine, weather: Weather, ms: number, until: AbortSignal): Promise<string> {
+  if (spoiled.has(machine)) return `network of ${machine.name} left as it is`;
+  spoiled.add(machine);
+  machine.network!.set(weather);
+  await pause(ms, until);
+  machine.network!.set({ kind: "fair" });
+  spoiled.delete(machine);
+  return `network of ${machine.name} ${weather.kind} for ${ms} ms`;
+}
+
+const spoiled = new WeakSet<Machine>();
 
 const restartServer: Deed = async (world) => {
   await world.restartServer!();
@@ -95,7 +105,7 @@ function deedsFor(world: World): readonly Deed[] {
   const common = [stopAny, ...clocks, killAny, drainAny, killAny, killAny];
   return world.restartServer === null
     ? [...common, holdDatabase]
-    : [...common, spoilNetwork, spoilNetwork, cutOff, restartServer];
+    : [cutOff, ...common, spoilNetwork, spoilNetwork, restartServer];
 }
 
 /** Does one thing after the other until `until`, some of them overlapping; gives what was done, in order of its end. */
@@ -103,6 +113,8 @@ export async function torment(world: World, random: SeededRandom, until: AbortSi
   const done: string[] = [];
   const startMs = performance.now();
   const underWay: Promise<unknown>[] = [];
+  // Something must be under way before it can go wrong.
+  await pause(2_500, until);
   const deeds = deedsFor(world);
   for (let turn = 0; !until.aborted; turn++) {
     // Each kind once before any comes by chance, so that no run is without one.
@@ -112,7 +124,7 @@ export async function torment(world: World, random: SeededRandom, until: AbortSi
         done.push(`${Math.round(performance.now() - startMs)} ms: ${what}`)
       ),
     );
-    await pause(random.int(200, 2_000), until);
+    await pause(random.int(200, world.restartServer === null ? 2_000 : 3_500), until);
   }
   await Promise.all(underWay);
   heal(world);
@@ -121,6 +133,7 @@ export async function torment(world: World, random: SeededRandom, until: AbortSi
 
 /** Everything works again. All clocks go far ahead, so that whatever was put off until some wall time is due. */
 function heal(world: World): void {
+  writeFileSync(peacePath(world), "");
   for (const actor of world.actors) actor.signal("SIGCONT");
   for (const machine of world.machines) {
     machine.network?.set({ kind: "fair" });
@@ -140,6 +153,16 @@ export function pause(ms: number, until: AbortSignal): Promise<void> {
     }
     until.addEventListener("abort", done, { once: true });
   });
+}
+
+/** Where sentinels note that they are alive. */
+export function pulsesPath(world: World): string {
+  return join(world.sandbox.directory, "pulses");
+}
+
+/** There when all works again. */
+export function peacePath(world: World): string {
+  return join(world.sandbox.directory, "peace");
 }
 
 /** Where programs note that they had their effect. */

@@ -84,6 +84,8 @@ export interface World extends AsyncDisposable {
   readonly machines: readonly Machine[];
   readonly actors: readonly Actor[];
   readonly anomalies: string[];
+  /** Pids that were stopped for a while. */
+  readonly stopped: Set<number>;
   /** The environment of whoever judges: real clock, nothing in the way. */
   readonly judge: Readonly<Record<string, string>>;
   /** Kills the database server and starts it again; null for a file. */
@@ -127,6 +129,7 @@ export async function makeWorld(
     machines,
     actors,
     anomalies,
+    stopped: new Set(),
     judge,
     restartServer: url === null ? null : async () => {
       await sqld?.[Symbol.asyncDispose]();
