@@ -33,6 +33,7 @@ export const FAULTS: readonly DeliberateFault[] = [
     find: "await context.host.processes.killMarked(`${marker.name}=${marker.value}`);",
     replace: "void marker;",
     ...RIG,
+    env: { GLASSBOX_CHAOS_ROUNDS: "25", GLASSBOX_SEED: "1" },
     says: /leftovers: \[\s*[+-]?\s*'\d+/,
   },
 ];

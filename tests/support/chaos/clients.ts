@@ -15,7 +15,7 @@ const KINDS: Readonly<Record<string, string>> = {
   flood: "seq 1 20000",
   fails: "echo failing >&2; exit 3",
   deaf: 'trap "" TERM; echo deaf; sleep 1; sleep 1; sleep 1; sleep 1',
-  apart: "setsid sleep 1000 & echo apart; sleep 0.5",
+  apart: "setsid sleep 1000 & echo apart; sleep 2",
 };
 
 /** What one request asks for; the same number always asks for the same. */
