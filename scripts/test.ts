@@ -22,6 +22,7 @@ Exit: 0 all passed, 1 a test failed or none ran, 64 wrong arguments, 69 a part c
 /** Programs that tests start as jobs; what is not there is installed. Node and npm come before any of this. */
 const PACKAGES: DebianPackages = {
   coreutils: "stdbuf",
+  faketime: "faketime",
   gcc: "gcc",
   "libc6-dev": "/usr/include/stdio.h",
   mawk: "awk",

@@ -7,6 +7,7 @@ import type { TaskRegistry } from "../core/task.ts";
 import { VERSION } from "../core/version.ts";
 import type { ExecutorContext } from "../executor/context.ts";
 import { reap } from "../executor/reaper.ts";
+import { sweep } from "../executor/sweep.ts";
 import { Store } from "../store/store.ts";
 import { firstLine } from "./first_line.ts";
 import type { LaunchPlan } from "./launch_plan.ts";
@@ -73,6 +74,7 @@ async function settlePast(session: Session): Promise<void> {
         `job ${jobId} ${as === "lost" ? "was lost" : "had finished"} when its process died; recorded so`,
       );
     }
+    await sweep(session);
   } catch (error) {
     await session.talk.error(asGlassboxError(error));
   }

@@ -172,9 +172,10 @@ export class Attempt {
       LIMITS.leftoverGraceMs,
       AbortSignal.any([done.signal, this.#stopper.signal]),
     );
-    // A stopped job's tree still has its own grace period to end in.
+    // What is left of a stopped job has the rest of its one grace period to end in.
     if (!done.signal.aborted && this.#stopper.reason !== null) {
-      await this.#context.host.clock.sleep(this.#job.graceMs, done.signal);
+      const over = AbortSignal.any([done.signal, this.#stopper.insisted]);
+      await this.#context.host.clock.sleep(this.#job.graceMs, over);
     }
     if (!done.signal.aborted) this.#reports.event("leftovers_killed", { afterMs: LIMITS.leftoverGraceMs });
     child.signalGroup("SIGKILL");

@@ -70,6 +70,13 @@ async function reapWorker(context: ExecutorContext, worker: Worker, silence?: Si
   }
 }
 
+/** True when this machine can tell that a worker is dead; over a server the silence of one elsewhere is no proof yet. */
+export async function isProvenDead(context: ExecutorContext, worker: Worker): Promise<boolean> {
+  const lock = await freeLock(context, worker, livenessPath(context.store.runDirectory, worker.id));
+  lock?.release();
+  return lock !== null;
+}
+
 /** The dead worker's own lock, held so that two starters do not settle the same worker at once; null if it lives. */
 async function freeLock(context: ExecutorContext, worker: Worker, path: string): Promise<FileLock | null> {
   const { host, store } = context;
@@ -125,7 +132,10 @@ const KEEPER_LOOK_MS = 5;
 const KEEPER_WAIT_MS = 5_000;
 
 /** The keeper ends by itself once all that wrote is dead; only a process that hides from us can hold it up. */
-async function keeperEnds({ host, store }: ExecutorContext, job: Job): Promise<void> {
+export async function keeperEnds(
+  { host, store }: ExecutorContext,
+  job: Pick<Job, "id" | "epoch">,
+): Promise<void> {
   const { name, value } = keeperMarker(store, job.id, job.epoch);
   const marker = `${name}=${value}`;
   const giveUpMs = host.clock.monotonicMs() + KEEPER_WAIT_MS;

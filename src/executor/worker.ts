@@ -12,6 +12,7 @@ import { Lease } from "./lease.ts";
 import { livenessPath, reap, settleJob } from "./reaper.ts";
 import { Silence } from "./silence.ts";
 import { idMaker } from "./submit.ts";
+import { sweep } from "./sweep.ts";
 
 export interface WorkerOptions {
   readonly launch: LaunchMode;
@@ -35,6 +36,12 @@ export interface RunningJob {
 
 /** How often a worker looks for others that died, besides at its start. */
 const REAP_EVERY_MS = 1_000;
+
+/** How often a worker that waits for a delayed job looks at the time again. */
+const DUE_LOOK_MS = 5_000;
+
+/** How many such looks before it also looks for what it alone can end, of attempts that were settled elsewhere. */
+const LOOKS_PER_SWEEP = 10;
 
 /**
  * A process's right and duty to run jobs. While it lives it keeps its lock file locked; jobs it claims are its
@@ -141,11 +148,12 @@ export class Worker {
     }
   }
 
+  /** A long wait is made of short ones: a wall clock may be set, and a machine may sleep meanwhile. */
   async #newsOrTime(news: Subscription, ms: number | null): Promise<void> {
     if (ms === null) return await news.next(this.#draining.signal);
     const over = new AbortController();
     const either = AbortSignal.any([over.signal, this.#draining.signal]);
-    void this.#context.host.clock.sleep(ms, either).then(() => over.abort());
+    void this.#context.host.clock.sleep(Math.min(ms, DUE_LOOK_MS), either).then(() => over.abort());
     await news.next(either);
     over.abort();
   }
@@ -247,12 +255,13 @@ export class Worker {
 
   async #reapFromTimeToTime(): Promise<void> {
     const silence = new Silence(this.#context.host.clock);
-    while (!this.#draining.signal.aborted) {
+    const report = (error: unknown) => void this.#report(error, null);
+    for (let look = 1; !this.#draining.signal.aborted; look++) {
       await this.#context.host.clock.sleep(REAP_EVERY_MS, this.#draining.signal);
-      if (!this.#draining.signal.aborted) {
-        await this.#settleUnattended().catch((error) => this.#report(error, null));
-        await reap(this.#context, silence).catch((error) => this.#report(error, null));
-      }
+      if (this.#draining.signal.aborted) return;
+      await this.#settleUnattended().catch(report);
+      await reap(this.#context, silence).catch(report);
+      if (look % LOOKS_PER_SWEEP === 0) await sweep(this.#context).catch(report);
     }
   }
 

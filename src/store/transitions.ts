@@ -263,7 +263,8 @@ export function retryStatements(fence: Fence, retry: Retry, atMs: number): State
        WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running' AND cancel_at_ms IS NULL
          AND epoch < max_attempts`,
       reservedFor,
-      atMs + delayMs,
+      // At once means at once, whatever the clocks of others say.
+      delayMs === 0 ? 0 : atMs + delayMs,
       fence.jobId,
       fence.worker,
       fence.epoch,
