@@ -207,6 +207,7 @@ export class SimulatedProcess implements Caller {
         op("writeAtomic", path, () => files.writeAtomic(path, bytes, options)),
       publish: (from, to, options) => op("publish", to, () => files.publish(from, to, options)),
       makeDirectory: (path, mode) => op("makeDirectory", path, () => files.makeDirectory(path, mode)),
+      syncDirectories: (path) => op("syncDirectories", path, () => files.syncDirectories(path)),
       list: (path) => op("list", path, () => files.list(path)),
       remove: (path) => op("remove", path, () => files.remove(path)),
       realPath: (path) => op("realPath", path, () => files.realPath(path)),
