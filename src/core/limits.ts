@@ -61,6 +61,8 @@ export const LIMITS = {
   /** Bytes a watcher may lag before it is dropped; it resumes by number. */
   watcherBufferBytesMax: MIB,
   watchersMax: 1_000,
+  /** Open connections of one server, where the process may have files enough for so many and for its jobs. */
+  connectionsMax: 2_000,
   /** How long a write waits for a foreign program that holds the database. */
   storageBusyMs: 30_000,
 } as const;
