@@ -25,6 +25,17 @@ export interface FileInfo {
   readonly kind: FileKind;
   readonly sizeBytes: number;
   readonly mode: number;
+  /** Tells this file from another that takes its name while somebody still holds this one open. */
+  readonly identity: string;
+}
+
+/** The file system that a path lies on. */
+export interface FileSpace {
+  /** What this user may still write. */
+  readonly freeBytes: number;
+  /** Files that may still be made; Infinity where there is no such bound. */
+  readonly freeFiles: number;
+  readonly isReadOnly: boolean;
 }
 
 /** Files by absolute path. Errors carry `code` as Node names it: ENOENT, EACCES, ENOSPC … */
@@ -54,6 +65,8 @@ export interface Files {
   /** The path with symbolic links resolved, or null when it does not exist. */
   realPath(path: string): Promise<string | null>;
   temporaryDirectory(prefix: string): Promise<string>;
+  /** Null when that is not to be had, also as there is nothing at `path`. */
+  space(path: string): Promise<FileSpace | null>;
 }
 
 export interface FileLock {

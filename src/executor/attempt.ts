@@ -57,6 +57,12 @@ export class Attempt {
     this.#stopper.stop("fenced");
   }
 
+  /** Stops as nothing can be recorded any more; how it ended stays noted in the attempt's directory. */
+  abandon(error: GlassboxError): void {
+    this.#stopper.stop("storage", error);
+    this.#stopper.insist();
+  }
+
   /** Kills the job's processes at once instead of after the grace period. */
   insist(): void {
     this.#stopper.insist();

@@ -1,4 +1,4 @@
-import { asGlassboxError, GlassboxError } from "../core/errors.ts";
+import { asGlassboxError, GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { FileLock } from "../core/host.ts";
 import type { Job } from "../core/job.ts";
 import type { LaunchMode } from "../core/launch.ts";
@@ -43,6 +43,9 @@ const DUE_LOOK_MS = 5_000;
 /** How many such looks before it also looks for what it alone can end, of attempts that were settled elsewhere. */
 const LOOKS_PER_SWEEP = 10;
 
+/** How often it is made sure that the database file is still the one that was opened. */
+const LOOK_EVERY_MS = 1_000;
+
 /**
  * A process's right and duty to run jobs. While it lives it keeps its lock file locked; jobs it claims are its
  * own until they are final. `close` it when it has ended, or its jobs are reaped as those of a dead worker.
@@ -57,6 +60,7 @@ export class Worker {
   #lease: Lease | null = null;
   #unattended: ReadonlySet<string> = new Set();
   #lostBy: GlassboxError | null = null;
+  #closed = new AbortController();
 
   private constructor(context: ExecutorContext, options: WorkerOptions, id: string, lock: FileLock) {
     this.#context = context;
@@ -88,9 +92,25 @@ export class Worker {
   #keepLease(): void {
     const { store, host } = this.#context;
     // The lock file says more than heartbeats could, wherever everyone who reads the database can see it.
-    if (store.isEmbedded) return;
+    if (store.isEmbedded) return void this.#attendFile();
     this.#lease = new Lease(host.clock, store.workers, this.id, (why) => this.#lost(why));
     void this.#lease.keep();
+  }
+
+  /** A program may be silent for hours, and its database deleted meanwhile. */
+  async #attendFile(): Promise<void> {
+    const { store, host: { clock } } = this.#context;
+    while (!this.#closed.signal.aborted && this.#lostBy === null) {
+      await store.checkPlace().catch((error) => this.#report(error, null));
+      await clock.sleep(LOOK_EVERY_MS, this.#closed.signal);
+    }
+  }
+
+  /** The database is gone: what runs is ended, as nothing about it could ever be found again. */
+  #abandon(error: GlassboxError): void {
+    this.#lostBy = error;
+    this.#draining.abort();
+    for (const { attempt } of this.#running.values()) attempt.abandon(error);
   }
 
   /** Everything this worker held may run elsewhere by now: it kills what it runs, and records nothing. */
@@ -102,9 +122,9 @@ export class Worker {
     this.#lostBy = this.#report(new GlassboxError("lease_lost", message), null);
   }
 
-  /** True when others have taken over what this worker held. */
-  get isLost(): boolean {
-    return this.#lostBy !== null;
+  /** Why this worker had to let go of all that it held; null while it has not. */
+  get lostBy(): GlassboxError | null {
+    return this.#lostBy;
   }
 
   /** Ids of the jobs running now. */
@@ -133,7 +153,7 @@ export class Worker {
     try {
       for (let job = claimed;; job = await store.jobs.claim(this.id, { jobId, queues: [], tasks: [] })) {
         const error = job === null ? null : await this.#start(job);
-        if (error !== null || this.isLost) return error ?? this.#lostBy;
+        if (error !== null || this.#lostBy !== null) return this.#lostBy ?? error;
         news.reset();
         const now = await store.jobs.get(jobId);
         if (now.state !== "queued") return null;
@@ -200,6 +220,9 @@ export class Worker {
   /** A worker whose jobs could not be recorded does not say goodbye, so that the next start settles them. */
   async close(): Promise<void> {
     this.#lease?.end();
+    this.#closed.abort();
+    // Nothing can be recorded. The lock file stays, so that whoever brings the database back finds this worker dead.
+    if (isGlassboxError(this.#lostBy, "storage_gone")) return this.#lock.release();
     try {
       // Twice, as the first look only notes what it finds. Nothing is being claimed any more.
       await this.#settleUnattended();
@@ -286,6 +309,10 @@ export class Worker {
 
   #report(error: unknown, jobId: string | null): GlassboxError {
     const known = asGlassboxError(error);
+    const isGone = isGlassboxError(known, "storage_gone");
+    // It is told once, and not for every write that met it.
+    if (isGone && this.#lostBy !== null) return known;
+    if (isGone) this.#abandon(known);
     this.#options.onError(known, jobId);
     return known;
   }

@@ -4,10 +4,10 @@ import * as fs from "node:fs/promises";
 import type { Stats } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
-import type { FileInfo, FileKind, Files } from "../core/host.ts";
+import type { FileInfo, FileKind, Files, FileSpace } from "../core/host.ts";
 import { toHex } from "../core/bytes.ts";
 import { readBounded, readPieces } from "./file_reading.ts";
-import { isNothingThere } from "./node_error.ts";
+import { codeOf, isNothingThere } from "./node_error.ts";
 
 /** `fifoWaitMs` bounds how long the reading of a FIFO waits for somebody to write to it. */
 export function createFiles(fifoWaitMs: number): Files {
@@ -36,6 +36,7 @@ export function createFiles(fifoWaitMs: number): Files {
     async temporaryDirectory(prefix) {
       return await fs.mkdtemp(path.join(tmpdir(), prefix));
     },
+    space: (file) => spaceAt(file).catch(() => null),
   };
 }
 
@@ -49,7 +50,25 @@ function statOrNull(file: string): Promise<Stats | null> {
 }
 
 function toInfo(stats: Stats): FileInfo {
-  return { kind: kindOf(stats), sizeBytes: stats.size, mode: stats.mode & 0o7777 };
+  return {
+    kind: kindOf(stats),
+    sizeBytes: stats.size,
+    mode: stats.mode & 0o7777,
+    identity: `${stats.dev}:${stats.ino}`,
+  };
+}
+
+async function spaceAt(file: string): Promise<FileSpace> {
+  const { bavail, bsize, files, ffree } = await fs.statfs(file);
+  return {
+    freeBytes: bavail * bsize,
+    // Some file systems make room for files as they go, and say 0 of 0.
+    freeFiles: files === 0 ? Infinity : ffree,
+    isReadOnly: await fs.access(file, fs.constants.W_OK).then(
+      () => false,
+      (error) => codeOf(error) === "EROFS",
+    ),
+  };
 }
 
 function kindOf(stats: Stats): FileKind {

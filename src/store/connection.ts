@@ -3,7 +3,7 @@ import type { Clock } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type Driver, type Result, type Row, type SqlValue, type Statement, statement } from "./driver.ts";
 import { openEmbedded } from "./embedded.ts";
-import { isBusy, storageError } from "./failures.ts";
+import { isBusy, isIoFault, storageError } from "./failures.ts";
 
 export { type Row, type Statement, statement } from "./driver.ts";
 
@@ -32,17 +32,29 @@ export class Connection {
   #clock: Clock;
   #calls = 0;
   #last: Promise<void> = Promise.resolve();
+  /** Asked before a connection is made anew: by then another file may have taken the name. */
+  #beforeOpening: () => Promise<void>;
 
-  private constructor(driver: Driver, clock: Clock, options: ConnectionOptions) {
+  private constructor(
+    driver: Driver,
+    clock: Clock,
+    options: ConnectionOptions,
+    beforeOpening: () => Promise<void>,
+  ) {
+    this.#beforeOpening = beforeOpening;
     this.#driver = driver;
     this.#clock = clock;
     this.display = options.display;
     this.isEmbedded = options.path !== null;
   }
 
-  static async open(options: ConnectionOptions, clock: Clock): Promise<Connection> {
+  static async open(
+    options: ConnectionOptions,
+    clock: Clock,
+    beforeOpening: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<Connection> {
     try {
-      return new Connection(await openDriver(options, clock), clock, options);
+      return new Connection(await openDriver(options, clock), clock, options, beforeOpening);
     } catch (error) {
       throw storageError(error, { display: options.display, isEmbedded: options.path !== null });
     }
@@ -61,8 +73,11 @@ export class Connection {
   }
 
   /** Runs statements as one write transaction: all or none. */
-  async transact(statements: readonly Statement[]): Promise<Result[]> {
-    return await this.#patiently(() => this.#driver.batch(statements, "write"));
+  async transact(
+    statements: readonly Statement[],
+    patienceMs: number = LIMITS.storageBusyMs,
+  ): Promise<Result[]> {
+    return await this.#patiently(() => this.#driver.batch(statements, "write"), patienceMs);
   }
 
   /** Differs after commits of *other* connections on an embedded file; null for a server, which cannot say. */
@@ -103,17 +118,26 @@ export class Connection {
     );
   }
 
+  /**
+   * Moves what the write-ahead log holds into the file and leaves the log empty, for a file that is no longer at its
+   * path: whatever is there now must not find the log of another. Without success it stays as it is.
+   */
+  async emptyWal(): Promise<void> {
+    if (!this.#driver.isConnected) return;
+    await this.#driver.execute(statement("PRAGMA wal_checkpoint(TRUNCATE)")).catch(() => undefined);
+  }
+
   close(): void {
     this.#driver.close();
   }
 
-  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+  async #patiently<T>(work: () => Promise<T>, patienceMs: number = LIMITS.storageBusyMs): Promise<T> {
     const start = this.#clock.monotonicMs();
     for (let pauseMs = 5;; pauseMs = Math.min(pauseMs * 2, 250)) {
       try {
         return await (this.isEmbedded ? this.#alone(work) : work());
       } catch (error) {
-        if (!isBusy(error) || this.#clock.monotonicMs() - start > LIMITS.storageBusyMs) {
+        if (!isBusy(error) || this.#clock.monotonicMs() - start >= patienceMs) {
           throw storageError(error, this);
         }
         await this.#clock.sleep(pauseMs);
@@ -132,9 +156,11 @@ export class Connection {
     await before;
     try {
       if (++this.#calls % CALLS_PER_TURN === 0) await this.#clock.turn();
+      if (!this.#driver.isConnected) await this.#beforeOpening();
       return await work();
     } catch (error) {
-      if (isBusy(error)) this.#driver.disconnect();
+      // After a failed read or sync nobody knows what the connection holds in memory.
+      if (isBusy(error) || isIoFault(error)) this.#driver.disconnect();
       throw error;
     } finally {
       turn.resolve();
@@ -160,6 +186,7 @@ async function openServer({ url, token }: ConnectionOptions, clock: Clock): Prom
     connections: 1,
     execute: (query) => client.execute(taken(query)),
     batch: (statements, mode) => client.batch(statements.map(taken), mode),
+    isConnected: true,
     disconnect: () => undefined,
     close: () => client.close(),
   };

@@ -61,6 +61,10 @@ class EmbeddedDatabase implements Driver {
     return this.#connections;
   }
 
+  get isConnected(): boolean {
+    return this.#database !== null;
+  }
+
   // Async, so that what the library throws becomes a rejection.
   // deno-lint-ignore require-await
   async execute(query: Statement): Promise<Result> {

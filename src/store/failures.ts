@@ -19,6 +19,11 @@ export function isBusy(error: unknown): boolean {
   return code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED");
 }
 
+/** True when the disk failed a read, a write or a sync. */
+export function isIoFault(error: unknown): boolean {
+  return sqliteCode(error) === "SQLITE_IOERR";
+}
+
 /** Translates what libSQL throws into words that say what to do. Errors that are ours already pass through. */
 export function storageError(error: unknown, database: DatabaseName): GlassboxError {
   if (error instanceof GlassboxError) return error;
@@ -47,10 +52,7 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
     );
   }
   if (code.startsWith("SQLITE_READONLY")) {
-    return make(
-      "storage_readonly",
-      `Cannot write to the database ${at} as it is read-only: give write permission or name another with --db`,
-    );
+    return readOnlyError(at, error);
   }
   if (code.startsWith("SQLITE_CANTOPEN") || /unable to open|ConnectionFailed/i.test(messageOf(error))) {
     return make("storage_cannot_create", `Cannot open or create the database ${at}: ${reason(error)}`);
@@ -71,6 +73,14 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
     return make("storage_unreachable", `Cannot reach the database server ${at}: ${reason(error)}`);
   }
   return make("internal", `Cannot use the database ${at}: ${reason(error)}`);
+}
+
+export function readOnlyError(display: string, cause: unknown): GlassboxError {
+  return new GlassboxError(
+    "storage_readonly",
+    `Cannot write to the database ${display} as it is read-only: give write permission or name another with --db`,
+    { cause },
+  );
 }
 
 /** A path in the way: what a failed mkdir or open of a file beside the database means. */

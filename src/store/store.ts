@@ -1,11 +1,13 @@
 import { GlassboxError, isGlassboxError } from "../core/errors.ts";
-import type { Host, ReusableLock } from "../core/host.ts";
+import type { Files, Host, ReusableLock } from "../core/host.ts";
 import { directoryOf } from "../core/paths.ts";
 import { Artifacts } from "./artifacts.ts";
 import { Changes } from "./changes.ts";
 import { Connection, type ConnectionOptions, statement } from "./connection.ts";
+import { DatabaseFile } from "./database_file.ts";
+import type { Result, Statement } from "./driver.ts";
 import { copyJob } from "./export.ts";
-import { fileError } from "./failures.ts";
+import { fileError, readOnlyError } from "./failures.ts";
 import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { Retention } from "./retention.ts";
@@ -42,6 +44,9 @@ export class Store {
   #connection: Connection;
   #writer: Writer;
   #lock: ReusableLock | null;
+  /** Null for a server. */
+  #file: DatabaseFile | null;
+  #files: Files;
   #isClosed = false;
 
   private constructor(
@@ -51,6 +56,7 @@ export class Store {
     identity: DatabaseIdentity,
     options: StoreOptions,
     host: Host,
+    file: DatabaseFile | null,
   ) {
     this.#connection = connection;
     this.#writer = writer;
@@ -60,6 +66,8 @@ export class Store {
     this.display = options.display;
     this.runDirectory = options.runDirectory;
     this.isEmbedded = connection.isEmbedded;
+    this.#files = host.files;
+    this.#file = file;
     this.changes = new Changes(host.clock, () => connection.dataVersion());
     const core: StoreCore = this.#core = {
       read: (query) => connection.read(query),
@@ -71,7 +79,7 @@ export class Store {
             `Cannot write to ${this.display} as this process has closed it`,
           );
         }
-        const results = await writer.write(statements);
+        const results = await this.#written(statements);
         this.changes.notify(topics);
         return results;
       },
@@ -90,16 +98,44 @@ export class Store {
     const lock = await openLock(options, host);
     let connection: Connection | null = null;
     try {
-      connection = await Connection.open(options, host.clock);
+      const place: { file: DatabaseFile | null } = { file: null };
+      connection = await Connection.open(options, host.clock, () => place.file?.check() ?? Promise.resolve());
       const writer = new Writer(connection, lock, host.clock);
       const identity = await identify(connection, writer, host, options.path);
       refuseOther(options, identity);
-      return new Store(connection, writer, lock, identity, options, host);
+      if (options.path !== null) {
+        place.file = await DatabaseFile.at(options.path, options.display, host.files);
+      }
+      return new Store(connection, writer, lock, identity, options, host, place.file);
     } catch (error) {
       connection?.close();
       lock?.close();
       throw error;
     }
+  }
+
+  /** Rejects with `storage_gone` once the file that was opened is no longer at its path: nothing may be written then. */
+  async checkPlace(): Promise<void> {
+    await this.#file?.check();
+  }
+
+  /** A commit counts only when the file that took it still is the one that others will open. */
+  async #written(statements: readonly Statement[]): Promise<Result[]> {
+    try {
+      const results = await this.#writer.write(statements);
+      await this.#file?.check();
+      return results;
+    } catch (error) {
+      await this.#file?.check();
+      throw await this.#explained(error);
+    }
+  }
+
+  /** SQLite calls a disk that was made read-only a fault of the disk. */
+  async #explained(error: unknown): Promise<unknown> {
+    if (this.#file === null || !isGlassboxError(error, "storage_io")) return error;
+    const space = await this.#files.space(directoryOf(this.#file.path));
+    return space?.isReadOnly ? readOnlyError(this.display, error) : error;
   }
 
   /** What SQLite itself finds wrong with the file, or with references between rows; empty when all is sound. */
@@ -130,6 +166,7 @@ export class Store {
     this.#isClosed = true;
     this.changes.close();
     await this.#writer.drained();
+    if (this.#file?.isGone) await this.#connection.emptyWal();
     this.#connection.close();
     this.#lock?.close();
   }

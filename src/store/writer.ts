@@ -1,10 +1,12 @@
 import type { Clock, ReusableLock } from "../core/host.ts";
 import { isGlassboxError } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Connection } from "./connection.ts";
 import type { Result, Statement } from "./driver.ts";
 import { storageError } from "./failures.ts";
 
 interface Pending {
+  readonly sinceMs: number;
   readonly statements: readonly Statement[];
   readonly resolve: (results: Result[]) => void;
   readonly reject: (error: unknown) => void;
@@ -36,7 +38,7 @@ export class Writer {
   /** Runs the statements as one transaction; resolves after COMMIT, with one result per statement. */
   write(statements: readonly Statement[]): Promise<Result[]> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ statements, resolve, reject });
+      this.#queue.push({ sinceMs: this.#clock.monotonicMs(), statements, resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -69,14 +71,31 @@ export class Writer {
     try {
       const results = await this.#locked(() => {
         group = this.#takeGroup();
-        return this.#connection.transact(group.flatMap((pending) => pending.statements));
+        const statements = group.flatMap((pending) => pending.statements);
+        return this.#connection.transact(statements, this.#patienceMs(group));
       });
       this.#settle(group, results);
     } catch (error) {
       if (group.length === 0) group = this.#takeGroup();
+      // Nothing was begun while another held the database, so who came later may go on waiting.
+      if (isGlassboxError(error, "storage_busy")) group = this.#putBackYoung(group);
       if (group.length === 1 || isFinalWord(error)) this.#fail(group, error);
       else await this.#commitOneByOne(group);
     }
+  }
+
+  /** Time spent in the queue counts: whoever has waited so long is told, whatever the others still have. */
+  #patienceMs(group: readonly Pending[]): number {
+    const oldestMs = Math.min(...group.map((pending) => pending.sinceMs));
+    return Math.max(0, LIMITS.storageBusyMs - (this.#clock.monotonicMs() - oldestMs));
+  }
+
+  #putBackYoung(group: readonly Pending[]): Pending[] {
+    // At least the oldest goes, or nothing would ever end.
+    const oldestMs = Math.min(...group.map((pending) => pending.sinceMs));
+    const bornMs = Math.max(oldestMs, this.#clock.monotonicMs() - LIMITS.storageBusyMs);
+    this.#queue.unshift(...group.filter((pending) => pending.sinceMs > bornMs));
+    return group.filter((pending) => pending.sinceMs <= bornMs);
   }
 
   /** One bad member rolled the whole group back; alone, each gets its own commit or its own error. */

@@ -1,4 +1,4 @@
-import { asGlassboxError, EXIT } from "../../core/errors.ts";
+import { asGlassboxError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
 import type { Serving } from "../../server/serve.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
@@ -25,7 +25,7 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
       });
       scheduling = startScheduler(session);
       const exitCode = await serveUntilStopped(cli, session, server, scheduling);
-      return worker.isLost ? EXIT.tryLater : exitCode;
+      return worker.lostBy?.exitCode ?? exitCode;
     } finally {
       await Promise.all([scheduling?.stop(), retention.stop()]);
       await worker.close();

@@ -27,7 +27,7 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
     );
     try {
       await claimer.work();
-      return claimer.isLost ? EXIT.tryLater : stop();
+      return claimer.lostBy?.exitCode ?? stop();
     } finally {
       await scheduling.stop();
       await claimer.close();
