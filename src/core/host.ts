@@ -69,6 +69,12 @@ export interface Files {
   space(path: string): Promise<FileSpace | null>;
 }
 
+/** In words for a message: what is short is what a full disk is short of. */
+export function spaceLeft({ freeBytes, freeFiles }: FileSpace): string {
+  const files = freeFiles === Infinity ? "" : `, and room for ${freeFiles} more files`;
+  return `${freeBytes} bytes free${files}`;
+}
+
 export interface FileLock {
   release(): void;
 }

@@ -63,6 +63,10 @@ export const LIMITS = {
   watchersMax: 1_000,
   /** Open connections of one server, where the process may have files enough for so many and for its jobs. */
   connectionsMax: 2_000,
+  /** Kept beside an embedded database, and given up on a full disk so that running jobs' ends can be recorded. */
+  reserveBytes: MIB,
+  /** A write-ahead log above this is warned of: a program that reads for long keeps it from being emptied. */
+  walWarnBytes: 256 * MIB,
   /** How long a write waits for a foreign program that holds the database. */
   storageBusyMs: 30_000,
 } as const;

@@ -1,12 +1,12 @@
 import { GlassboxError, isGlassboxError, messageOf } from "../core/errors.ts";
-import type { Child, ChildExit, KeptOutput } from "../core/host.ts";
+import { type Child, type ChildExit, type KeptOutput, spaceLeft } from "../core/host.ts";
 import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Task } from "../core/task.ts";
 import { Recorder } from "../logs/recorder.ts";
 import { cancelTopic, type Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
-import { AttemptDirectory } from "./attempt_directory.ts";
+import { AttemptDirectory, type Outcome } from "./attempt_directory.ts";
 import { attemptMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { Reports } from "./reports.ts";
@@ -29,6 +29,7 @@ export class Attempt {
   readonly #stopper: Stopper;
   readonly #directory: AttemptDirectory;
   readonly #reports: Reports;
+  #unrecorded: Outcome | null = null;
   /** The child's output as long as it is kept in files. */
   #kept: KeptOutput | null = null;
 
@@ -46,6 +47,11 @@ export class Attempt {
       this.#directory.scratch,
       (error) => this.#cannotRecord(error),
     );
+  }
+
+  /** How the job ended, when that could not be recorded, as on a full disk. */
+  get unrecorded(): Outcome | null {
+    return this.#unrecorded;
   }
 
   get jobId(): string {
@@ -87,7 +93,7 @@ export class Attempt {
       await this.#directory.make();
       work.ending = await this.#work(work);
     } catch (error) {
-      work.ending = { failure: failureOf(error) };
+      work.ending = { failure: await this.#failureOf(error) };
     } finally {
       this.#stopper.end();
     }
@@ -206,13 +212,16 @@ export class Attempt {
     if (droppedProgress > 0) this.#reports.event("progress_dropped", { droppedProgress });
     await this.#reports.settled();
     const finish = await this.#note(work, recorder, last, wallMs);
+    this.#unrecorded = { finish, last };
     await recordEnd(
       this.#context,
       { job: this.#job, fence: this.#fence, keepFor: this.#keepFor },
       finish,
       last,
     );
-    await this.#directory.remove();
+    this.#unrecorded = null;
+    // What cannot be removed now goes with the whole directory some day; the job has ended well.
+    await this.#directory.remove().catch(() => undefined);
   }
 
   /** Leaves the outcome as it stands in the attempt's directory, for whoever starts next after a crash. */
@@ -272,6 +281,16 @@ export class Attempt {
     return this.#stopper.reason !== null;
   }
 
+  /** A full disk is named, with what is left of it. */
+  async #failureOf(error: unknown): Promise<JobFailure> {
+    if (codeOf(error) !== "ENOSPC") return failureOf(error);
+    const { host: { files }, store } = this.#context;
+    const space = await files.space(store.runDirectory);
+    const left = space === null ? "" : ` (${spaceLeft(space)})`;
+    const message = `Cannot run the job as the disk of ${this.#directory.scratch} is full${left}`;
+    return { code: "storage_full", message };
+  }
+
   #cannotRecord(error: unknown): void {
     this.#stopper.stop(isGlassboxError(error, "fenced") ? "fenced" : "storage", error);
   }
@@ -298,7 +317,13 @@ export function failureOf(error: unknown): JobFailure {
   if (error instanceof StartFailure) return { code: error.code, message: error.message };
   if (isGlassboxError(error, "storage_full")) return { code: "storage_full", message: error.message };
   if (error instanceof GlassboxError) return { code: "internal", message: error.message };
-  const code = String((error as { code?: unknown } | null)?.code ?? "");
-  if (code === "ENOSPC") return { code: "storage_full", message: "Cannot run the job as the disk is full" };
+  const code = codeOf(error);
+  if (code === "EMFILE" || code === "ENFILE") {
+    return { code: "start_failed", message: `Cannot run the job as too many files are open (${code})` };
+  }
   return { code: "internal", message: `Cannot run the job: ${messageOf(error)}` };
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | null)?.code ?? "");
 }

@@ -19,6 +19,12 @@ const SavedOutcome = z.lazy(() =>
 
 const OUTCOME_BYTES_MAX = 64 * 1024 * 1024;
 
+/** How an attempt ended, with its last lines. */
+export interface Outcome {
+  readonly finish: Finish;
+  readonly last: Captured;
+}
+
 /** The private directory of an attempt: its scratch space, and its outcome until that is in the database. */
 export class AttemptDirectory {
   /** The task's own space. */
@@ -61,7 +67,7 @@ export class AttemptDirectory {
   }
 
   /** What `saveOutcome` noted, or null when nothing usable is there. */
-  async readOutcome(): Promise<{ finish: Finish; last: Captured } | null> {
+  async readOutcome(): Promise<Outcome | null> {
     try {
       const bytes = await this.#files.read(`${this.#root}/outcome.json`, OUTCOME_BYTES_MAX);
       const saved = SavedOutcome.parse(JSON.parse(new TextDecoder().decode(bytes)));

@@ -6,7 +6,7 @@ import { encodeFrames } from "../logs/frames.ts";
 import { replayKept, storedBytes } from "../logs/replay.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
-import { AttemptDirectory } from "./attempt_directory.ts";
+import { AttemptDirectory, type Outcome } from "./attempt_directory.ts";
 import { attemptMarker, keeperMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { recordEnd } from "./retry.ts";
@@ -112,8 +112,13 @@ async function settle(context: ExecutorContext, worker: Holder): Promise<Reaped[
   return reaped;
 }
 
-/** Ends a job that nobody attends any more: kills what is left of it, and records its outcome if that is known. */
-export async function settleJob(context: ExecutorContext, worker: Holder, job: Job): Promise<Reaped["as"]> {
+/** Ends a job that nobody attends any more: kills what is left of it, and records its outcome if it is `known` or noted. */
+export async function settleJob(
+  context: ExecutorContext,
+  worker: Holder,
+  job: Job,
+  known: Outcome | null = null,
+): Promise<Reaped["as"]> {
   const marker = attemptMarker(context.store, job.id, job.epoch);
   await context.host.processes.killMarked(`${marker.name}=${marker.value}`);
   await keeperEnds(context, job);
@@ -122,7 +127,7 @@ export async function settleJob(context: ExecutorContext, worker: Holder, job: J
   // Two who replay the same output at once would mix up its numbers.
   const lock = await directory.lock(locks);
   try {
-    return await recordTruth(context, worker, job, directory);
+    return await recordTruth(context, worker, job, directory, known);
   } finally {
     lock?.release();
   }
@@ -150,9 +155,10 @@ async function recordTruth(
   worker: Holder,
   job: Job,
   directory: AttemptDirectory,
+  known: Outcome | null,
 ): Promise<Reaped["as"]> {
   const fence: Fence = { jobId: job.id, worker: worker.id, epoch: job.epoch };
-  const outcome = await directory.readOutcome();
+  const outcome = known ?? await directory.readOutcome();
   const ended = { job, fence, keepFor: null };
   if (outcome !== null) {
     await recordEnd(context, ended, outcome.finish, outcome.last);

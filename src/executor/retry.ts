@@ -5,6 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import type { ExecutorContext } from "./context.ts";
+import { spendReserve } from "./reserve.ts";
 
 /** Trying again cannot help: the same request would meet the same refusal. */
 const HOPELESS: readonly FailureCode[] = ["invalid_input", "bad_output", "output_too_large"];
@@ -33,8 +34,22 @@ export interface Ended {
   readonly keepFor: string | null;
 }
 
-/** Records how an attempt ended: another one to come, or the job's final state. */
+/** Records how an attempt ended, on a full disk with the reserve: another one to come, or the job's final state. */
 export async function recordEnd(
+  context: ExecutorContext,
+  ended: Ended,
+  finish: Finish,
+  last: Captured,
+): Promise<void> {
+  try {
+    await recordOnce(context, ended, finish, last);
+  } catch (error) {
+    if (!isGlassboxError(error, "storage_full") || !await spendReserve(context)) throw error;
+    await recordOnce(context, ended, finish, last);
+  }
+}
+
+async function recordOnce(
   context: ExecutorContext,
   ended: Ended,
   finish: Finish,

@@ -1,15 +1,18 @@
 import { asGlassboxError, GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { FileLock } from "../core/host.ts";
 import type { Job } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { LaunchMode } from "../core/launch.ts";
 import { VERSION } from "../core/version.ts";
 import type { Subscription } from "../store/changes.ts";
 import { QUEUE_TOPIC } from "../store/jobs.ts";
 import type { NewJob } from "../store/transitions.ts";
 import { Attempt } from "./attempt.ts";
+import type { Outcome } from "./attempt_directory.ts";
 import type { ExecutorContext } from "./context.ts";
 import { Lease } from "./lease.ts";
 import { livenessPath, reap, settleJob } from "./reaper.ts";
+import { keepReserve } from "./reserve.ts";
 import { Silence } from "./silence.ts";
 import { idMaker } from "./submit.ts";
 import { sweep } from "./sweep.ts";
@@ -21,6 +24,8 @@ export interface WorkerOptions {
   readonly queues: readonly string[];
   /** Told about what no job's row can hold, such as a database that can't be written. */
   readonly onError: (error: GlassboxError, jobId: string | null) => void;
+  /** Told of what nobody has to act on at once. */
+  readonly onWarning?: (text: string) => void;
 }
 
 /** A job that a command line asked for. */
@@ -60,6 +65,9 @@ export class Worker {
   #lease: Lease | null = null;
   #unattended: ReadonlySet<string> = new Set();
   #lostBy: GlassboxError | null = null;
+  /** Ends that could not be recorded when they came, by job. */
+  #unrecorded = new Map<string, Outcome>();
+  #walIsLarge = false;
   #closed = new AbortController();
 
   private constructor(context: ExecutorContext, options: WorkerOptions, id: string, lock: FileLock) {
@@ -102,8 +110,23 @@ export class Worker {
     const { store, host: { clock } } = this.#context;
     while (!this.#closed.signal.aborted && this.#lostBy === null) {
       await store.checkPlace().catch((error) => this.#report(error, null));
+      await keepReserve(this.#context);
+      await this.#lookAtWal();
       await clock.sleep(LOOK_EVERY_MS, this.#closed.signal);
     }
+  }
+
+  /** Told once, and again only after the log was small. */
+  async #lookAtWal(): Promise<void> {
+    const bytes = await this.#context.store.walBytes();
+    const isLarge = bytes > LIMITS.walWarnBytes;
+    if (isLarge && !this.#walIsLarge) {
+      this.#options.onWarning?.(
+        `the write-ahead log of ${this.#context.store.display} has grown to ${bytes} bytes: a program that reads ` +
+          "the database for long keeps it from being emptied",
+      );
+    }
+    this.#walIsLarge = isLarge;
   }
 
   /** The database is gone: what runs is ended, as nothing about it could ever be found again. */
@@ -241,6 +264,8 @@ export class Worker {
     const { store, registry, host } = this.#context;
     const { queues } = this.#options;
     const filter = { jobId: null, queues, tasks: registry.list().map((task) => task.name) };
+    // What is left of a full disk is for the jobs that run already.
+    if (!store.takesNew) return REAP_EVERY_MS;
     try {
       // The first claim alone asks whether there is anything at all; the others then share one group commit.
       const first = await store.jobs.claim(this.id, filter);
@@ -266,7 +291,10 @@ export class Worker {
     const keepFor = this.#options.launch === "run" ? this.id : null;
     const attempt = new Attempt(this.#context, job, this.id, keepFor);
     const done = attempt.run()
-      .then(() => null, (error) => this.#report(error, job.id))
+      .then(() => null, (error) => {
+        if (attempt.unrecorded !== null) this.#unrecorded.set(job.id, attempt.unrecorded);
+        return this.#report(error, job.id);
+      })
       .finally(() => {
         this.#running.delete(job.id);
         // A place became free: the claiming loop looks again.
@@ -303,7 +331,9 @@ export class Worker {
       bootId: about.bootId,
     };
     for (const job of running) {
-      if (!this.#running.has(job.id)) await settleJob(this.#context, self, job);
+      if (this.#running.has(job.id)) continue;
+      await settleJob(this.#context, self, job, this.#unrecorded.get(job.id));
+      this.#unrecorded.delete(job.id);
     }
   }
 

@@ -1,4 +1,5 @@
 import { GlassboxError, messageOf } from "../core/errors.ts";
+import { type FileSpace, spaceLeft } from "../core/host.ts";
 
 /** Which database an error is about, for its message. */
 export interface DatabaseName {
@@ -40,10 +41,7 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
     );
   }
   if (code === "SQLITE_FULL" || isNoSpace(error)) {
-    return make(
-      "storage_full",
-      `Cannot write to the database ${at} as its disk is full: free some space and try again`,
-    );
+    return fullError(at, error);
   }
   if (code === "SQLITE_NOTADB" || code === "SQLITE_CORRUPT") {
     return make(
@@ -73,6 +71,15 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
     return make("storage_unreachable", `Cannot reach the database server ${at}: ${reason(error)}`);
   }
   return make("internal", `Cannot use the database ${at}: ${reason(error)}`);
+}
+
+export function fullError(display: string, cause: unknown, space?: FileSpace): GlassboxError {
+  const left = space === undefined ? "" : ` (${spaceLeft(space)})`;
+  return new GlassboxError(
+    "storage_full",
+    `Cannot write to the database ${display} as its disk is full${left}: free some space and try again`,
+    { cause },
+  );
 }
 
 export function readOnlyError(display: string, cause: unknown): GlassboxError {

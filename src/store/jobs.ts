@@ -79,6 +79,8 @@ export class Jobs {
 
   /** T1. Resolves after COMMIT with the job's id: an older one's when key and request are the same. */
   async submit(job: NewJob): Promise<{ id: string; created: boolean }> {
+    const refusal = this.#core.refusal();
+    if (refusal !== null) throw refusal;
     const writing = this.#core.write(submitStatements(job, this.#now()), [job.id, QUEUE_TOPIC]);
     const results = await writing.catch((error) =>
       this.#confirm(error, async () => await this.find(job.id) !== null)

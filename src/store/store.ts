@@ -7,7 +7,7 @@ import { Connection, type ConnectionOptions, statement } from "./connection.ts";
 import { DatabaseFile } from "./database_file.ts";
 import type { Result, Statement } from "./driver.ts";
 import { copyJob } from "./export.ts";
-import { fileError, readOnlyError } from "./failures.ts";
+import { fileError, fullError, readOnlyError } from "./failures.ts";
 import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { Retention } from "./retention.ts";
@@ -47,6 +47,7 @@ export class Store {
   /** Null for a server. */
   #file: DatabaseFile | null;
   #files: Files;
+  #refusal: GlassboxError | null = null;
   #isClosed = false;
 
   private constructor(
@@ -71,6 +72,7 @@ export class Store {
     this.changes = new Changes(host.clock, () => connection.dataVersion());
     const core: StoreCore = this.#core = {
       read: (query) => connection.read(query),
+      refusal: () => this.#refusal,
       readTogether: (queries) => connection.readTogether(queries),
       write: async (statements, topics = []) => {
         if (this.#isClosed) {
@@ -114,6 +116,21 @@ export class Store {
     }
   }
 
+  /** Refuses new jobs with this error, while what runs may still be recorded; null takes them again. */
+  refuseNew(refusal: GlassboxError | null): void {
+    this.#refusal = refusal;
+  }
+
+  get takesNew(): boolean {
+    return this.#refusal === null;
+  }
+
+  /** Bytes of the write-ahead log of an embedded file. */
+  async walBytes(): Promise<number> {
+    if (this.#file === null) return 0;
+    return (await this.#files.info(`${this.#file.path}-wal`).catch(() => null))?.sizeBytes ?? 0;
+  }
+
   /** Rejects with `storage_gone` once the file that was opened is no longer at its path: nothing may be written then. */
   async checkPlace(): Promise<void> {
     await this.#file?.check();
@@ -131,11 +148,14 @@ export class Store {
     }
   }
 
-  /** SQLite calls a disk that was made read-only a fault of the disk. */
+  /** SQLite calls a disk that was made read-only a fault of the disk, and does not say how full a full one is. */
   async #explained(error: unknown): Promise<unknown> {
-    if (this.#file === null || !isGlassboxError(error, "storage_io")) return error;
+    const isFull = isGlassboxError(error, "storage_full");
+    if (this.#file === null || !isFull && !isGlassboxError(error, "storage_io")) return error;
     const space = await this.#files.space(directoryOf(this.#file.path));
-    return space?.isReadOnly ? readOnlyError(this.display, error) : error;
+    if (space === null) return error;
+    if (isFull) return fullError(this.display, error, space);
+    return space.isReadOnly ? readOnlyError(this.display, error) : error;
   }
 
   /** What SQLite itself finds wrong with the file, or with references between rows; empty when all is sound. */

@@ -43,6 +43,7 @@ export async function startWorker(session: Session, launch: "serve" | "worker"):
     concurrency: settings.concurrency,
     queues: settings.queues,
     onError: (error) => void talk.error(error),
+    onWarning: (text) => void talk.say(text),
   });
   await worker.register();
   return worker;
