@@ -4,12 +4,15 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, Server } from "node:http";
 import type { Socket } from "node:net";
 import { LIMITS } from "../core/limits.ts";
-import type { Refusal } from "./http_guard.ts";
+import { problem, type Refusal } from "./http_guard.ts";
 
 /** What the process itself needs: runtime, database, lock files, standard streams. */
 const OWN_FILES = 32;
-/** One above the bound may still say what it wants within this time, so as to be told; then it is closed. */
-const EXCESS_MS = 2_000;
+/** Until the answer has left a connection above the bound; then it is cut off. */
+const EXCESS_MS = 1_000;
+
+/** In a rush so many are answered; those beyond are cut off without a word. */
+const ANSWERED_AT_ONCE = 16;
 
 const EXCESS: Refusal = {
   status: 503,
@@ -20,7 +23,10 @@ const EXCESS: Refusal = {
 
 const excess = new WeakSet<Socket>();
 
-/** Marks every connection above the bound, and closes it soon. Half of the files stay free for jobs. */
+/**
+ * Answers every connection above the bound and closes it, whatever it was to ask: an engine whose last file is taken
+ * stops accepting for good. Half of the files stay free for jobs.
+ */
 export function boundConnections(server: Server): void {
   const connectionsMax = Math.min(
     LIMITS.connectionsMax,
@@ -32,14 +38,23 @@ export function boundConnections(server: Server): void {
     socket.once("close", () => open--);
     if (open <= connectionsMax) return;
     excess.add(socket);
+    if (open > connectionsMax + ANSWERED_AT_ONCE) return void socket.destroy();
     const timer = setTimeout(() => socket.destroy(), EXCESS_MS);
     socket.once("close", () => clearTimeout(timer));
+    // Not for nothing beside `excessOf`: an engine may hand on the request that came with the connection.
+    socket.end(rawAnswer(), () => socket.destroy());
   });
 }
 
 /** Why a request on a connection above the bound is refused; null for any other. */
 export function excessOf(incoming: IncomingMessage): Refusal | null {
   return excess.has(incoming.socket) ? EXCESS : null;
+}
+
+function rawAnswer(): string {
+  const { status, headers, body } = problem(EXCESS);
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} Service Unavailable\r\n${lines.join("")}\r\n${body}`;
 }
 
 /** Infinity where the system does not say. */
