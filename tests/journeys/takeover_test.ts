@@ -49,7 +49,7 @@ for (const program of programs()) {
     assert.equal(verdict.code, 0, verdict.out);
   });
 
-  Deno.test(`a worker that slept through its lease kills its job and records nothing (${program.name})`, async () => {
+  Deno.test(`fault 6: a worker that slept through its lease kills its job and records nothing (${program.name})`, async () => {
     await using sandbox = await newSandbox(program);
     await using sqld = await startSqld(join(sandbox.directory, "sqld"));
     const one = machine(sandbox, sqld.url, "one");
