@@ -367,7 +367,12 @@ function hostWith(entries: Record<string, string | Error>, variables = {}) {
         return Promise.resolve().then(() => {
           const found = entry(path);
           if (found === undefined) return null;
-          return { kind: found === "directory" ? "directory" : "file", sizeBytes: found.length, mode: 0o600, identity: path };
+          return {
+            kind: found === "directory" ? "directory" : "file",
+            sizeBytes: found.length,
+            mode: 0o600,
+            identity: path,
+          };
         });
       },
       read: (path: string) => Promise.resolve().then(() => new TextEncoder().encode(entry(path) ?? "")),

@@ -35,7 +35,6 @@ export interface FileSpace {
   readonly freeBytes: number;
   /** Files that may still be made; Infinity where there is no such bound. */
   readonly freeFiles: number;
-  readonly isReadOnly: boolean;
 }
 
 /** Files by absolute path. Errors carry `code` as Node names it: ENOENT, EACCES, ENOSPC … */

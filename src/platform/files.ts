@@ -7,7 +7,7 @@ import * as path from "node:path";
 import type { FileInfo, FileKind, Files, FileSpace } from "../core/host.ts";
 import { toHex } from "../core/bytes.ts";
 import { readBounded, readPieces } from "./file_reading.ts";
-import { codeOf, isNothingThere } from "./node_error.ts";
+import { isNothingThere } from "./node_error.ts";
 
 /** `fifoWaitMs` bounds how long the reading of a FIFO waits for somebody to write to it. */
 export function createFiles(fifoWaitMs: number): Files {
@@ -64,10 +64,6 @@ async function spaceAt(file: string): Promise<FileSpace> {
     freeBytes: bavail * bsize,
     // Some file systems make room for files as they go, and say 0 of 0.
     freeFiles: files === 0 ? Infinity : ffree,
-    isReadOnly: await fs.access(file, fs.constants.W_OK).then(
-      () => false,
-      (error) => codeOf(error) === "EROFS",
-    ),
   };
 }
 

@@ -59,9 +59,7 @@ export class MemoryFiles implements Files {
 
   // deno-lint-ignore require-await
   async space(path: string): Promise<FileSpace | null> {
-    return this.look(path) === null
-      ? null
-      : { freeBytes: FREE_BYTES, freeFiles: Infinity, isReadOnly: false };
+    return this.look(path) === null ? null : { freeBytes: FREE_BYTES, freeFiles: Infinity };
   }
 
   // deno-lint-ignore require-await

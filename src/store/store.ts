@@ -152,10 +152,21 @@ export class Store {
   async #explained(error: unknown): Promise<unknown> {
     const isFull = isGlassboxError(error, "storage_full");
     if (this.#file === null || !isFull && !isGlassboxError(error, "storage_io")) return error;
+    if (!isFull) return await this.#isReadOnly(this.#file.path) ? readOnlyError(this.display, error) : error;
     const space = await this.#files.space(directoryOf(this.#file.path));
-    if (space === null) return error;
-    if (isFull) return fullError(this.display, error, space);
-    return space.isReadOnly ? readOnlyError(this.display, error) : error;
+    return space === null ? error : fullError(this.display, error, space);
+  }
+
+  /** Only a try tells: a file system that went read-only after a fault still says that it can be written. */
+  async #isReadOnly(path: string): Promise<boolean> {
+    const probe = `${path}.probe`;
+    try {
+      await this.#files.writeAtomic(probe, new Uint8Array());
+      await this.#files.remove(probe);
+      return false;
+    } catch (error) {
+      return (error as { code?: unknown } | null)?.code === "EROFS";
+    }
   }
 
   /** What SQLite itself finds wrong with the file, or with references between rows; empty when all is sound. */
