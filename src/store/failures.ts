@@ -20,9 +20,9 @@ export function isBusy(error: unknown): boolean {
   return code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED");
 }
 
-/** True when the disk failed a read, a write or a sync. */
+/** True when the disk failed a read, a write or a sync; SQLite takes a page that it cannot read for damage, too. */
 export function isIoFault(error: unknown): boolean {
-  return sqliteCode(error) === "SQLITE_IOERR";
+  return ["SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB"].includes(sqliteCode(error));
 }
 
 /** Translates what libSQL throws into words that say what to do. Errors that are ours already pass through. */

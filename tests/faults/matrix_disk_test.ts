@@ -223,6 +223,11 @@ for (const program of programs()) {
       const gate = await makeGate(sandbox.directory);
       const long = await submit(server, ["sh", "-c", 'read x < "$0"; exit 3', gate.path]);
       await eventually("it runs", async () => (await jobAt(server, long.body.id)).state === "running");
+      await eventually(
+        "its start is recorded",
+        async () =>
+          (await showJob(sandbox, long.body.id, { env })).events.some(({ kind }) => kind === "started"),
+      );
       const filler = await fill(disk.path);
       await eventually("a submit is refused", async () => (await submit(server, ["true"])).status === 507);
       await gate.open();
@@ -286,10 +291,10 @@ for (const program of programs()) {
   });
 
   for (
-    const [row, inject, of] of [[13, "fsync:error=EIO:when=1..2", "-wal"], [
+    const [row, inject, of] of [[13, "fsync:error=EIO:when=1..2", ["-wal"]], [
       14,
       "pread64:error=EIO",
-      "",
+      ["", "-wal"],
     ]] as const
   ) {
     Deno.test({
@@ -306,7 +311,11 @@ for (const program of programs()) {
         );
         const ids: string[] = [];
         {
-          await using _fault = await faultIn(server.pid, inject, `${sandbox.database}${of}`);
+          await using _fault = await faultIn(
+            server.pid,
+            inject,
+            of.map((ending) => `${sandbox.database}${ending}`),
+          );
           // Reads come from memory until another program has changed the file.
           await mustRun("python3", "-c", CHANGE, sandbox.database);
           const refused = await eventually("a submit meets it", async () => {
@@ -314,7 +323,9 @@ for (const program of programs()) {
             if (answer.status === 201) ids.push(answer.body.id);
             return answer.status === 201 ? null : answer;
           });
-          assert.deepEqual([refused.status, refused.body.code], [500, "storage_io"], refused.body.detail);
+          // A page of the schema that cannot be read is damage in SQLite's words.
+          const allowed = row === 13 ? ["storage_io"] : ["storage_io", "storage_not_database"];
+          assert.ok(allowed.includes(refused.body.code), refused.body.detail);
         }
         const { body } = await eventually("a submit is taken", async () => {
           const answer = await submit(server, ["echo", "after"]);

@@ -78,7 +78,7 @@ export async function mustRun(program: string, ...args: string[]): Promise<void>
 }
 
 /** `-e inject` of strace(1), such as `fsync:error=EIO:when=1`, with the calls that it is about. */
-function injection(inject: string, path?: string): string[] {
+function injection(inject: string, paths: readonly string[] = []): string[] {
   const calls = inject.split(":")[0]!;
   return [
     "-f",
@@ -89,20 +89,24 @@ function injection(inject: string, path?: string): string[] {
     `trace=${calls}`,
     "-e",
     `inject=${inject}`,
-    ...(path === undefined ? [] : ["-P", path]),
+    ...paths.flatMap((path) => ["-P", path]),
   ];
 }
 
 /** The same sandbox, in which every program that is started has these system calls fail. */
-export function withFault(sandbox: Sandbox, inject: string, path?: string): Sandbox {
+export function withFault(sandbox: Sandbox, inject: string, paths: readonly string[] = []): Sandbox {
   const { name, command } = sandbox.program;
-  return sandbox.with({ name, command: ["strace", ...injection(inject, path), ...command] });
+  return sandbox.with({ name, command: ["strace", ...injection(inject, paths), ...command] });
 }
 
 /** Makes system calls of a running process fail until it is disposed. */
-export async function faultIn(pid: number, inject: string, path?: string): Promise<AsyncDisposable> {
+export async function faultIn(
+  pid: number,
+  inject: string,
+  paths: readonly string[] = [],
+): Promise<AsyncDisposable> {
   const tracer = startProcess("strace", [
-    ...injection(inject, path).filter((word) => word !== "-qq"),
+    ...injection(inject, paths).filter((word) => word !== "-qq"),
     "-p",
     `${pid}`,
   ], {
