@@ -9,10 +9,11 @@ export class DatabaseFile {
   readonly path: string;
   #display: string;
   #files: Files;
-  #identity: string;
+  /** Null for one that cannot be looked at: then nothing is known of its going either. */
+  #identity: string | null;
   #gone: GlassboxError | null = null;
 
-  private constructor(path: string, display: string, files: Files, identity: string) {
+  private constructor(path: string, display: string, files: Files, identity: string | null) {
     this.path = path;
     this.#display = display;
     this.#files = files;
@@ -21,7 +22,7 @@ export class DatabaseFile {
 
   static async at(path: string, display: string, files: Files): Promise<DatabaseFile> {
     const info = await files.info(path).catch(() => null);
-    return new DatabaseFile(path, display, files, info?.identity ?? "");
+    return new DatabaseFile(path, display, files, info?.identity ?? null);
   }
 
   /** True once a check has failed; it stays so, as what was written meanwhile is nowhere to be found. */
@@ -32,6 +33,7 @@ export class DatabaseFile {
   /** Rejects with `storage_gone` when another file, or none, is at the path. */
   async check(): Promise<void> {
     if (this.#gone !== null) throw this.#gone;
+    if (this.#identity === null) return;
     // A look that fails for another reason says nothing about the file.
     const info = await this.#files.info(this.path).catch(() => undefined);
     if (info === undefined || info?.identity === this.#identity) return;

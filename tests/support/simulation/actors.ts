@@ -120,7 +120,7 @@ export function startService(
       await worker.close();
       await context.store.close();
     }
-    return worker.isLost ? "lost its lease" : "drained";
+    return worker.lostBy !== null ? "lost its lease" : "drained";
   });
 }
 

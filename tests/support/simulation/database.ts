@@ -77,6 +77,7 @@ export class SimulatedDatabase {
     let own = 0;
     return {
       connections: 1,
+      isConnected: true,
       execute: (query) =>
         caller.call("read", () => {
           if (query.sql === "PRAGMA data_version") return rows([{ data_version: this.#commits - own }]);
