@@ -293,7 +293,7 @@ for (const program of programs()) {
   for (
     const [row, inject, of] of [[13, "fsync:error=EIO:when=1..2", ["-wal"]], [
       14,
-      "pread64:error=EIO",
+      "pread64:error=EIO:when=1..40",
       ["", "-wal"],
     ]] as const
   ) {
