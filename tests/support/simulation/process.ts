@@ -213,7 +213,6 @@ export class SimulatedProcess implements Caller {
       realPath: (path) => op("realPath", path, () => files.realPath(path)),
       temporaryDirectory: (prefix) =>
         op("temporaryDirectory", prefix, () => files.temporaryDirectory(prefix)),
-      syncDirectories: (path) => op("syncDirectories", path, () => files.syncDirectories(path)),
       // Unknown, so that no reserve is made: a mebibyte of chance for each world would cost more than the rest.
       space: (path) => op("space", path, () => Promise.resolve(null)),
     };
