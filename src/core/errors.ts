@@ -56,6 +56,7 @@ const CATALOGUE = {
   storage_busy: { exit: EXIT.tryLater, status: 503 },
   storage_io: { exit: EXIT.io, status: 500 },
   storage_gone: { exit: EXIT.io, status: 503 },
+  storage_denied: { exit: EXIT.denied, status: 503 },
   storage_unreachable: { exit: EXIT.unavailable, status: 503 },
   configuration: { exit: EXIT.configuration, status: 500 },
   listen_failed: { exit: EXIT.unavailable, status: 500 },

@@ -69,4 +69,9 @@ export const LIMITS = {
   walWarnBytes: 256 * MIB,
   /** How long a write waits for a foreign program that holds the database. */
   storageBusyMs: 30_000,
+  /** How long a database server may take for an answer to a small request, and the speed asked of the line for a large one. */
+  serverAnswerMs: 5_000,
+  serverBytesPerMs: 8,
+  /** Reads on their way to a database server at once; a slow one is not helped by more. */
+  serverReadsMax: 4,
 } as const;

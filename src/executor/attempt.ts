@@ -4,6 +4,7 @@ import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Task } from "../core/task.ts";
 import { Recorder } from "../logs/recorder.ts";
+import { insist } from "../store/insist.ts";
 import { cancelTopic, type Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import { AttemptDirectory, type Outcome } from "./attempt_directory.ts";
@@ -30,6 +31,7 @@ export class Attempt {
   readonly #directory: AttemptDirectory;
   readonly #reports: Reports;
   #unrecorded: Outcome | null = null;
+  readonly #lost = new AbortController();
   /** The child's output as long as it is kept in files. */
   #kept: KeptOutput | null = null;
 
@@ -38,7 +40,7 @@ export class Attempt {
     this.#context = context;
     this.#job = job;
     this.#keepFor = keepFor;
-    this.#fence = { jobId: job.id, worker, epoch: job.epoch };
+    this.#fence = { jobId: job.id, worker, epoch: job.epoch, lost: this.#lost.signal };
     this.#stopper = new Stopper(context.host.clock, job.graceMs);
     this.#directory = new AttemptDirectory(context.host.files, context.store.runDirectory, job.id, job.epoch);
     this.#reports = new Reports(
@@ -60,6 +62,7 @@ export class Attempt {
 
   /** Stops without recording anything: the job may belong to another worker by now. */
   fence(): void {
+    this.#lost.abort();
     this.#stopper.stop("fenced");
   }
 
@@ -81,7 +84,7 @@ export class Attempt {
     const recorder = new Recorder({
       clock: host.clock,
       // Only an earlier attempt can have left lines.
-      firstSeq: this.#job.epoch === 1 ? 1 : await store.lines.lastSeq(this.#job.id) + 1,
+      firstSeq: this.#job.epoch === 1 ? 1 : await this.#insist(() => store.lines.lastSeq(this.#job.id)) + 1,
       outputBytesMax: this.#job.outputBytesMax,
       store: (captured) => store.jobs.recordOutput(this.#fence, captured),
       onStored: (bytes) => this.#release(bytes),
@@ -269,14 +272,14 @@ export class Attempt {
         await subscription.next(this.#stopper.ended);
       }
     } catch (error) {
-      this.#cannotRecord(error);
+      if (!this.#stopper.ended.aborted) this.#cannotRecord(error);
     } finally {
       subscription.close();
     }
   }
 
   async #isCancelled(): Promise<boolean> {
-    const job = await this.#context.store.jobs.find(this.#job.id);
+    const job = await this.#insist(() => this.#context.store.jobs.find(this.#job.id));
     if (job?.cancel) this.#stopper.stop("cancel");
     return this.#stopper.reason !== null;
   }
@@ -289,6 +292,11 @@ export class Attempt {
     const left = space === null ? "" : ` (${spaceLeft(space)})`;
     const message = `Cannot run the job as the disk of ${this.#directory.scratch} is full${left}`;
     return { code: "storage_full", message };
+  }
+
+  /** A server that is away for a while must not end a job: it is asked again as long as the job is ours. */
+  #insist<T>(read: () => Promise<T>): Promise<T> {
+    return insist(this.#context.host, AbortSignal.any([this.#lost.signal, this.#stopper.ended]), read);
   }
 
   #cannotRecord(error: unknown): void {

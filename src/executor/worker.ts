@@ -64,9 +64,11 @@ export class Worker {
   #draining = new AbortController();
   #lease: Lease | null = null;
   #unattended: ReadonlySet<string> = new Set();
+  /** Attempts that began although the answer to their claim was lost; should it come after all, it is old news. */
+  #startedLate = new Set<string>();
   #lostBy: GlassboxError | null = null;
-  /** Ends that could not be recorded when they came, by job. */
-  #unrecorded = new Map<string, Outcome>();
+  /** Attempts whose end could not be recorded when it came, and how they ended where that is known. */
+  #unrecorded = new Map<string, Outcome | null>();
   #walIsLarge = false;
   #closed = new AbortController();
 
@@ -215,8 +217,10 @@ export class Worker {
     } finally {
       subscription.close();
     }
-    await Promise.all([...this.#running.values()].map(({ done }) => done));
     await reaping;
+    // Claims that were committed just before the drain, and whose answers were lost, are ours to run as well.
+    if (!this.#context.store.isEmbedded && !this.isLost) await this.#attendAll().catch(() => undefined);
+    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
 
   /** Stops claiming. What runs goes on to its end. */
@@ -247,9 +251,8 @@ export class Worker {
     // Nothing can be recorded. The lock file stays, so that whoever brings the database back finds this worker dead.
     if (isGlassboxError(this.#lostBy, "storage_gone")) return this.#lock.release();
     try {
-      // Twice, as the first look only notes what it finds. Nothing is being claimed any more.
-      await this.#settleUnattended();
-      await this.#settleUnattended();
+      await this.#attendAll();
+      await Promise.all([...this.#running.values()].map(({ done }) => done));
       await this.#context.store.workers.markStopped(this.id);
     } catch (error) {
       this.#lock.release();
@@ -257,6 +260,12 @@ export class Worker {
     }
     await this.#context.host.files.remove(livenessPath(this.#context.store.runDirectory, this.id));
     this.#lock.release();
+  }
+
+  /** Twice, as the first look only notes what it finds. To be called when nothing is being claimed any more. */
+  async #attendAll(): Promise<void> {
+    await this.#attendUnattended();
+    await this.#attendUnattended();
   }
 
   /** Claims up to `places` jobs and starts them; gives the time until a delayed one is due, or null. */
@@ -287,12 +296,14 @@ export class Worker {
   }
 
   #start(job: Job): Promise<GlassboxError | null> {
+    const known = this.#running.get(job.id)?.done;
+    if (known !== undefined || this.#startedLate.has(keyOf(job))) return known ?? Promise.resolve(null);
     // A command line shows its job to the end, so a further attempt is its own as well.
     const keepFor = this.#options.launch === "run" ? this.id : null;
     const attempt = new Attempt(this.#context, job, this.id, keepFor);
     const done = attempt.run()
       .then(() => null, (error) => {
-        if (attempt.unrecorded !== null) this.#unrecorded.set(job.id, attempt.unrecorded);
+        this.#unrecorded.set(keyOf(job), attempt.unrecorded);
         return this.#report(error, job.id);
       })
       .finally(() => {
@@ -310,14 +321,18 @@ export class Worker {
     for (let look = 1; !this.#draining.signal.aborted; look++) {
       await this.#context.host.clock.sleep(REAP_EVERY_MS, this.#draining.signal);
       if (this.#draining.signal.aborted) return;
-      await this.#settleUnattended().catch(report);
+      await this.#attendUnattended().catch(report);
       await reap(this.#context, silence).catch(report);
       if (look % LOOKS_PER_SWEEP === 0) await sweep(this.#context).catch(report);
     }
   }
 
-  /** Jobs of ours whose end could not be recorded when it came, as the disk was full or the database away. */
-  async #settleUnattended(): Promise<void> {
+  /**
+   * Jobs that are ours by their rows, but that nobody here attends: those whose end could not be recorded when it
+   * came, as the disk was full or the database away, are settled; those whose claim was committed while its answer
+   * was lost are run.
+   */
+  async #attendUnattended(): Promise<void> {
     const held = await this.#context.store.jobs.heldBy(this.id);
     // The answer to a claim may still be on its way to us, so only what two looks show was really left behind.
     const before = this.#unattended;
@@ -332,9 +347,21 @@ export class Worker {
     };
     for (const job of running) {
       if (this.#running.has(job.id)) continue;
-      await settleJob(this.#context, self, job, this.#unrecorded.get(job.id));
-      this.#unrecorded.delete(job.id);
+      if (this.#unrecorded.has(keyOf(job))) {
+        await settleJob(this.#context, self, job, this.#unrecorded.get(keyOf(job)));
+        this.#unrecorded.delete(keyOf(job));
+      } else await this.#startLate(job);
     }
+  }
+
+  /** What was running a moment ago may have ended since, or its claim been answered: only one that was never begun is. */
+  async #startLate(job: Job): Promise<void> {
+    const now = await this.#context.store.jobs.find(job.id);
+    if (this.isLost || this.#running.has(job.id) || this.#unrecorded.has(keyOf(job))) return;
+    if (now?.state !== "running" || now.owner !== this.id || now.epoch !== job.epoch) return;
+    if (this.#startedLate.has(keyOf(job))) return;
+    void this.#start(now);
+    this.#startedLate.add(keyOf(job));
   }
 
   #report(error: unknown, jobId: string | null): GlassboxError {
@@ -346,4 +373,8 @@ export class Worker {
     this.#options.onError(known, jobId);
     return known;
   }
+}
+
+function keyOf(job: Pick<Job, "id" | "epoch">): string {
+  return `${job.id} ${job.epoch}`;
 }

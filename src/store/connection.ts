@@ -182,10 +182,15 @@ async function openServer({ url, token }: ConnectionOptions, clock: Clock): Prom
     fetch: sendOnce(clock),
   });
   const taken = ({ sql, args }: Statement) => ({ sql, args: [...args] satisfies SqlValue[] });
+  // Writes are sent one after the other anyway; they, and heartbeats with them, never wait for readers.
+  const amongFew = atMost(LIMITS.serverReadsMax);
   return {
     connections: 1,
-    execute: (query) => client.execute(taken(query)),
-    batch: (statements, mode) => client.batch(statements.map(taken), mode),
+    execute: (query) => amongFew(() => client.execute(taken(query))),
+    batch: (statements, mode) => {
+      const send = () => client.batch(statements.map(taken), mode);
+      return mode === "read" ? amongFew(send) : send();
+    },
     isConnected: true,
     disconnect: () => undefined,
     close: () => client.close(),
@@ -199,25 +204,48 @@ async function openServer({ url, token }: ConnectionOptions, clock: Clock): Prom
  */
 function sendOnce(clock: Clock): (request: Request) => Promise<Response> {
   return async (request) => {
+    const { url, method, headers } = request;
+    const sent = request.body === null ? null : await request.arrayBuffer();
+    const waitMs = answerMs(sent?.byteLength ?? 0);
     const answered = new AbortController();
     const late = new AbortController();
-    void clock.sleep(LIMITS.storageBusyMs, answered.signal).then(() => {
+    void clock.sleep(waitMs, answered.signal).then(() => {
       if (!answered.signal.aborted) late.abort();
     });
     try {
-      const { url, method, headers } = request;
       // The stream must be of our own making: Deno would see through the request's own to the bytes behind it.
-      const body = request.body === null
-        ? {}
-        : { body: streamOf(await request.arrayBuffer()), duplex: "half" };
+      const body = sent === null ? {} : { body: streamOf(sent), duplex: "half" };
       const response = await fetch(url, { method, headers, signal: late.signal, ...body });
       const bytes = await response.arrayBuffer();
       return new Response(bytes.byteLength === 0 ? null : bytes, response);
     } catch (error) {
       if (!late.signal.aborted) throw error;
-      throw new TypeError(`no answer within ${LIMITS.storageBusyMs / 1000} s`, { cause: error });
+      throw new TypeError(`no answer within ${Math.round(waitMs / 1000)} s`, { cause: error });
     } finally {
       answered.abort();
+    }
+  };
+}
+
+/** A large request may take as long as it needs on a slow line, within reason. */
+function answerMs(bytes: number): number {
+  return Math.min(LIMITS.serverAnswerMs + bytes / LIMITS.serverBytesPerMs, LIMITS.storageBusyMs);
+}
+
+/** Lets at most `max` pieces of work run at once; the others wait for their turn. */
+function atMost(max: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (running === max) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await work();
+    } finally {
+      // The place goes to the next in line, or is given back.
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
     }
   };
 }

@@ -67,6 +67,14 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
   if (code.startsWith("SQLITE_")) {
     return make("storage_io", `Cannot use the database ${at}: ${reason(error)} (${code})`);
   }
+  const refused = database.isEmbedded ? null : /\b(401|403)\b/.exec(statusOf(error));
+  if (refused !== null) {
+    return make(
+      "storage_denied",
+      `Cannot use the database server ${at} as it refuses our token (HTTP ${refused[0]}): ` +
+        "give a valid one in GLASSBOX_DB_TOKEN",
+    );
+  }
   if (!database.isEmbedded && isNetwork(error)) {
     return make("storage_unreachable", `Cannot reach the database server ${at}: ${reason(error)}`);
   }
@@ -133,6 +141,18 @@ function isNetwork(error: unknown): boolean {
   const code = sqliteCode(error);
   return error instanceof TypeError || code.startsWith("HRANA_") || code.startsWith("SERVER_") ||
     /fetch|connect|socket|network|HTTP status/i.test(messageOf(error));
+}
+
+/** The client tells the status of an answer that was none as a number, or in words. */
+function statusOf(error: unknown): string {
+  const cause = (error as { cause?: unknown } | null)?.cause;
+  for (const one of [error, cause]) {
+    const status = (one as { status?: unknown } | null)?.status;
+    if (typeof status === "number") return String(status);
+    const text = /HTTP status (\d+)/.exec(messageOf(one))?.[1];
+    if (text !== undefined) return text;
+  }
+  return "";
 }
 
 function reason(error: unknown): string {

@@ -13,6 +13,7 @@ import type {
 import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
 import type { Result } from "./driver.ts";
+import { insist } from "./insist.ts";
 import { toAttempt, toEvent, toJob, toJobSummary } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
 import {
@@ -21,6 +22,7 @@ import {
   type ClaimFilter,
   claimStatements,
   droppedStatements,
+  eventAgainStatement,
   eventStatements,
   type Fence,
   type Finish,
@@ -71,6 +73,7 @@ const SUMMARY_COLUMNS = `id, task, substr(input, 1, ${
 export class Jobs {
   #core: StoreCore;
   #host: Host;
+  #twins = new Twins();
 
   constructor(core: StoreCore, host: Host) {
     this.#core = core;
@@ -117,12 +120,22 @@ export class Jobs {
     return { ...submitted(job, results.slice(1)), claimed: row === undefined ? null : toJob(row) };
   }
 
-  /** T2. The job that this worker now owns; null when there is none to be had. */
+  /**
+   * T2. The job that this worker now owns; null when there is none to be had. When the answer to a claim from a queue
+   * is lost nobody knows which job that is: it then is among those that the worker holds, but never heard of.
+   */
   async claim(worker: string, filter: ClaimFilter): Promise<Job | null> {
     const topics = filter.jobId === null ? [] : [filter.jobId];
-    const results = await this.#core.write(claimStatements(worker, filter, this.#now()), topics);
-    const row = results[0]!.rows[0];
-    return row === undefined ? null : toJob(row);
+    try {
+      const results = await this.#core.write(claimStatements(worker, filter, this.#now()), topics);
+      const row = results[0]!.rows[0];
+      return row === undefined ? null : toJob(row);
+    } catch (error) {
+      if (filter.jobId === null || !isGlassboxError(error, "storage_unreachable")) throw error;
+      const job = await this.find(filter.jobId).catch(() => null);
+      if (job?.owner !== worker || job.state !== "running") throw error;
+      return job;
+    }
   }
 
   /** When the next of these queues' delayed jobs may be claimed, in wall-clock milliseconds; null when none waits. */
@@ -140,34 +153,52 @@ export class Jobs {
   /** T6: the last output and the return to the queue in one commit. False when the job was asked to stop. */
   async retry(fence: Fence, retry: Retry, last: Captured): Promise<boolean> {
     const output = this.#lastStatements(fence, retry.evidence, last);
-    const statements = [...output, ...retryStatements(fence, retry, this.#now())];
-    const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
-    const results = await writing.catch((error) =>
-      this.#confirm(error, async () => {
-        const job = await this.find(fence.jobId);
-        return job !== null && job.epoch >= fence.epoch && job.owner !== fence.worker;
-      })
-    );
-    return results === "done" || results[output.length]!.rowsAffected === 1;
+    const isDone = async () => {
+      const job = await this.find(fence.jobId);
+      return job !== null && job.epoch >= fence.epoch && job.owner !== fence.worker;
+    };
+    return await insist(this.#host, fence.lost, async (wasTried) => {
+      if (wasTried && await isDone()) return true;
+      const statements = [...output, ...retryStatements(fence, retry, this.#now())];
+      const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
+      const results = await writing.catch((error) => this.#confirm(error, isDone));
+      return results === "done" || results[output.length]!.rowsAffected === 1 || wasTried && await isDone();
+    });
   }
 
   async recordStarted(
     fence: Fence,
     child: { pid: number; startTicks: string; program: string },
   ): Promise<void> {
-    const results = await this.#core.write(startedStatements(fence, child, this.#now()), [fence.jobId]);
-    this.#demand(results[0]!.rowsAffected, fence);
+    const statements = startedStatements(fence, child, this.#now());
+    await insist(this.#host, fence.lost, async (wasTried) => {
+      const results = await this.#core.write(statements, [fence.jobId]);
+      // Tried before, it may have been done then; whoever holds the job no longer learns that by its next write.
+      if (!wasTried) this.#demand(results[0]!.rowsAffected, fence);
+    });
   }
 
   async recordEvents(fence: Fence, events: readonly { kind: string; data: unknown }[]): Promise<void> {
     const atMs = this.#now();
-    const statements = events.flatMap(({ kind, data }) => eventStatements(fence, kind, data, atMs));
-    const results = await this.#core.write(statements, [fence.jobId]);
-    for (const result of results) this.#demand(result.rowsAffected, fence);
+    const told = events.map((event) => ({ ...event, twins: this.#twins.count(fence, event, atMs) }));
+    await insist(this.#host, fence.lost, async (wasTried) => {
+      const statements = told.flatMap(({ kind, data, twins }) =>
+        wasTried
+          ? eventAgainStatement(fence, kind, data, atMs, twins)
+          : eventStatements(fence, kind, data, atMs)
+      );
+      const results = await this.#core.write(statements, [fence.jobId]);
+      if (!wasTried) { for (const result of results) this.#demand(result.rowsAffected, fence); }
+    });
   }
 
   async recordOutput(fence: Fence, captured: Captured): Promise<void> {
-    const results = await this.#core.write(this.#outputStatements(fence, captured), [fence.jobId]);
+    const statements = this.#outputStatements(fence, captured);
+    const results = await insist(
+      this.#host,
+      fence.lost,
+      () => this.#core.write(statements, [fence.jobId]),
+    );
     const shown = Object.values(captured.partials);
     results.forEach((result, index) => {
       // Removing unfinished text changes no row where none was stored; everything else must change one.
@@ -179,15 +210,20 @@ export class Jobs {
   /** T4, T5, T10: the last output and the final state in one commit. */
   async finish(fence: Fence, finish: Finish, last: Captured): Promise<void> {
     const output = this.#lastStatements(fence, finish.evidence, last);
-    const statements = [...output, ...finishStatements(fence, finish, this.#now())];
-    const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
-    const results = await writing.catch((error) =>
-      this.#confirm(error, async () => {
-        const job = await this.find(fence.jobId);
-        return job?.state === finish.state && job.owner === fence.worker && job.epoch === fence.epoch;
-      })
-    );
-    if (results !== "done") this.#demand(results[output.length]!.rowsAffected, fence);
+    const isDone = async () => {
+      const job = await this.find(fence.jobId);
+      return job?.state === finish.state && job.owner === fence.worker && job.epoch === fence.epoch;
+    };
+    await insist(this.#host, fence.lost, async (wasTried) => {
+      if (wasTried && await isDone()) return;
+      const statements = [...output, ...finishStatements(fence, finish, this.#now())];
+      const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
+      const results = await writing.catch((error) => this.#confirm(error, isDone));
+      if (results === "done") return;
+      const { rowsAffected } = results[output.length]!;
+      if (rowsAffected !== 1 && wasTried && await isDone()) return;
+      this.#demand(rowsAffected, fence);
+    });
   }
 
   /** Fails a queued job whose own command line died before claiming it. True when it was so. */
@@ -198,10 +234,17 @@ export class Jobs {
 
   /** T8, T9. A queued job is cancelled at once; a running one is asked to stop. Asking twice changes nothing. */
   async cancel(jobId: string, actor: string, reason: string): Promise<Job> {
-    const results = await this.#core.write(
-      cancelStatements(jobId, actor, reason, this.#now()),
+    const atMs = this.#now();
+    const writing = this.#core.write(
+      cancelStatements(jobId, actor, reason, atMs),
       [jobId, cancelTopic(jobId)],
     );
+    const isDone = async () => {
+      const cancel = (await this.find(jobId))?.cancel;
+      return cancel?.atMs === atMs && cancel.actor === actor && cancel.reason === reason;
+    };
+    const results = await writing.catch((error) => this.#confirm(error, isDone));
+    if (results === "done") return await this.get(jobId);
     const row = results[4]!.rows[0];
     if (row === undefined) throw jobNotFound(jobId);
     const job = toJob(row);
@@ -339,6 +382,21 @@ function submitted(job: NewJob, results: readonly Result[]): { id: string; creat
     );
   }
   return { id: String(older.id), created: false };
+}
+
+/** Counts equal events of one attempt in one millisecond, which nothing but their number tells apart. */
+class Twins {
+  #atMs = 0;
+  #counts = new Map<string, number>();
+
+  /** How many such events were told before this one. */
+  count(fence: Fence, event: { kind: string; data: unknown }, atMs: number): number {
+    if (atMs !== this.#atMs) [this.#atMs, this.#counts] = [atMs, new Map()];
+    const key = JSON.stringify([fence.jobId, fence.epoch, event.kind, event.data]);
+    const before = this.#counts.get(key) ?? 0;
+    this.#counts.set(key, before + 1);
+    return before;
+  }
 }
 
 /** The one wording for a job that is not there. */

@@ -11,6 +11,11 @@ export interface Fence {
   readonly jobId: string;
   readonly worker: string;
   readonly epoch: number;
+  /**
+   * Aborts when the attempt may write no more. Until then a write is repeated while a server cannot be reached;
+   * without it, nothing is.
+   */
+  readonly lost?: AbortSignal;
 }
 
 export interface NewJob {
@@ -41,7 +46,13 @@ const STILL_OURS =
   "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running')";
 
 /** An event that exists only if the statement before it changed exactly one row. */
-function eventIfChanged(jobId: string, epoch: number, kind: string, data: unknown, atMs: number): Statement {
+export function eventIfChanged(
+  jobId: string,
+  epoch: number,
+  kind: string,
+  data: unknown,
+  atMs: number,
+): Statement {
   return statement(`${INSERT_EVENT} WHERE changes() = 1`, jobId, epoch, kind, JSON.stringify(data), atMs);
 }
 
@@ -150,7 +161,7 @@ export function startedStatements(
 ): Statement[] {
   return [
     statement(
-      `UPDATE attempts SET pid = ?, start_ticks = ? WHERE job_id = ? AND epoch = ? AND ${STILL_OURS}`,
+      `UPDATE attempts SET pid = ?, start_ticks = ? WHERE job_id = ? AND epoch = ? AND pid IS NULL AND ${STILL_OURS}`,
       child.pid,
       child.startTicks,
       fence.jobId,
@@ -163,10 +174,13 @@ export function startedStatements(
   ];
 }
 
+const HOLDER_OF_EVENT =
+  "EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running')";
+
 export function eventStatements(fence: Fence, kind: string, data: unknown, atMs: number): Statement[] {
   return [
     statement(
-      `${INSERT_EVENT} WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running')`,
+      `${INSERT_EVENT} WHERE ${HOLDER_OF_EVENT}`,
       fence.jobId,
       fence.epoch,
       kind,
@@ -199,6 +213,27 @@ export function droppedStatements(fence: Fence, evidence: ExitEvidence | null, a
       fence.worker,
     ),
   ];
+}
+
+/** The same event once more after a lost answer: only where it is not there. `twins` were told in the same millisecond. */
+export function eventAgainStatement(
+  fence: Fence,
+  kind: string,
+  data: unknown,
+  atMs: number,
+  twins: number,
+): Statement {
+  return statement(
+    `${INSERT_EVENT} WHERE ${HOLDER_OF_EVENT} AND (SELECT count(*) FROM events
+       WHERE job_id = ?1 AND epoch = ?2 AND kind = ?3 AND data = ?4 AND at_ms = ?5) <= ?7`,
+    fence.jobId,
+    fence.epoch,
+    kind,
+    JSON.stringify(data),
+    atMs,
+    fence.worker,
+    twins,
+  );
 }
 
 export interface Finish {

@@ -1,3 +1,4 @@
+import { isGlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { Worker } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -39,7 +40,8 @@ export class Workers {
   }
 
   async register(worker: NewWorker): Promise<void> {
-    await this.#core.write([registerStatement(this.#host, worker)]);
+    const writing = this.#core.write([registerStatement(this.#host, worker)]);
+    await writing.catch((error) => this.#confirm(error, "SELECT 1 FROM workers WHERE id = ?", worker.id));
   }
 
   /** T3. False when the worker was declared dead meanwhile: then nothing it holds is its own any more. */
@@ -76,13 +78,15 @@ export class Workers {
 
   /** A worker that still holds jobs, as their end could not be recorded, stays open: the reaper then settles them. */
   async markStopped(id: string): Promise<void> {
-    await this.#core.write([statement(
+    const writing = this.#core.write([statement(
       `UPDATE workers SET stopped_at_ms = ?1 WHERE id = ?2 AND stopped_at_ms IS NULL
          AND NOT EXISTS (SELECT 1 FROM jobs WHERE owner = ?2 AND state = 'running')
          AND NOT EXISTS (SELECT 1 FROM jobs WHERE reserved_for = ?2 AND state = 'queued')`,
       this.#host.clock.nowMs(),
       id,
     )]);
+    const stopped = "SELECT 1 FROM workers WHERE id = ? AND stopped_at_ms IS NOT NULL";
+    await writing.catch((error) => this.#confirm(error, stopped, id));
   }
 
   /** Workers that have not said goodbye. */
@@ -91,5 +95,12 @@ export class Workers {
       statement("SELECT * FROM workers WHERE stopped_at_ms IS NULL ORDER BY id"),
     );
     return rows.map(toWorker);
+  }
+
+  /** When a server's answer was lost its commit may stand all the same: looks for the row that it would have left. */
+  async #confirm(error: unknown, sql: string, id: string): Promise<void> {
+    if (!isGlassboxError(error, "storage_unreachable")) throw error;
+    const rows = await this.#core.read(statement(sql, id)).catch(() => []);
+    if (rows.length === 0) throw error;
   }
 }
