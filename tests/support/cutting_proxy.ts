@@ -64,6 +64,7 @@ export function startCuttingProxy(target: string): CuttingProxy {
     state.requestBytes = null;
     const upward = pump(client, server, async (bytes) => {
       const text = new TextDecoder("latin1").decode(bytes);
+      askForPlainText(bytes, text);
       const begins = /^(POST|GET) /.test(text);
       if (begins) state.requests++;
       if (state.status !== null) {
@@ -145,6 +146,14 @@ export function startCuttingProxy(target: string): CuttingProxy {
       await Promise.all(serving);
     },
   };
+}
+
+/** Answers are looked into, so they must not come compressed; the request keeps its length. */
+function askForPlainText(bytes: Uint8Array, text: string): void {
+  const wish = /accept-encoding: ([^\r]+)/i.exec(text);
+  if (wish === null) return;
+  const instead = "identity".padEnd(wish[1]!.length).slice(0, wish[1]!.length);
+  bytes.set(new TextEncoder().encode(instead), wish.index + wish[0].length - wish[1]!.length);
 }
 
 /** Copies until the end, an error, or until `passing` gives null; `isDone` ends it after a piece. */
