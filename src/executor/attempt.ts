@@ -47,7 +47,7 @@ export class Attempt {
       context,
       this.#fence,
       this.#directory.scratch,
-      (error) => this.#cannotRecord(error),
+      (error) => this.cannotRecord(error),
     );
   }
 
@@ -88,7 +88,7 @@ export class Attempt {
       outputBytesMax: this.#job.outputBytesMax,
       store: (captured) => store.jobs.recordOutput(this.#fence, captured),
       onStored: (bytes) => this.#release(bytes),
-      onFailure: (error) => this.#cannotRecord(error),
+      onFailure: (error) => this.cannotRecord(error),
     });
     const watching = this.#watchForCancel();
     const work = new Work(recorder);
@@ -272,7 +272,7 @@ export class Attempt {
         await subscription.next(this.#stopper.ended);
       }
     } catch (error) {
-      if (!this.#stopper.ended.aborted) this.#cannotRecord(error);
+      if (!this.#stopper.ended.aborted) this.cannotRecord(error);
     } finally {
       subscription.close();
     }
@@ -299,7 +299,8 @@ export class Attempt {
     return insist(this.#context.host, AbortSignal.any([this.#lost.signal, this.#stopper.ended]), read);
   }
 
-  #cannotRecord(error: unknown): void {
+  /** Stops the job, as nothing more can be recorded of it. */
+  cannotRecord(error: unknown): void {
     this.#stopper.stop(isGlassboxError(error, "fenced") ? "fenced" : "storage", error);
   }
 }

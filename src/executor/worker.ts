@@ -71,6 +71,7 @@ export class Worker {
   #unrecorded = new Map<string, Outcome | null>();
   #walIsLarge = false;
   #closed = new AbortController();
+  #outdatedBy: GlassboxError | null = null;
 
   private constructor(context: ExecutorContext, options: WorkerOptions, id: string, lock: FileLock) {
     this.#context = context;
@@ -152,6 +153,11 @@ export class Worker {
     return this.#lostBy;
   }
 
+  /** Why this worker may write nothing more: its database has a newer schema now; or null. */
+  get outdatedBy(): GlassboxError | null {
+    return this.#outdatedBy;
+  }
+
   /** Ids of the jobs running now. */
   get running(): string[] {
     return [...this.#running.keys()];
@@ -219,7 +225,9 @@ export class Worker {
     }
     await reaping;
     // Claims that were committed just before the drain, and whose answers were lost, are ours to run as well.
-    if (!this.#context.store.isEmbedded && !this.isLost) await this.#attendAll().catch(() => undefined);
+    if (!this.#context.store.isEmbedded && this.#lostBy === null) {
+      await this.#attendAll().catch(() => undefined);
+    }
     while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
 
@@ -321,6 +329,7 @@ export class Worker {
     for (let look = 1; !this.#draining.signal.aborted; look++) {
       await this.#context.host.clock.sleep(REAP_EVERY_MS, this.#draining.signal);
       if (this.#draining.signal.aborted) return;
+      await this.#context.store.demandSchema().catch(report);
       await this.#attendUnattended().catch(report);
       await reap(this.#context, silence).catch(report);
       if (look % LOOKS_PER_SWEEP === 0) await sweep(this.#context).catch(report);
@@ -357,11 +366,18 @@ export class Worker {
   /** What was running a moment ago may have ended since, or its claim been answered: only one that was never begun is. */
   async #startLate(job: Job): Promise<void> {
     const now = await this.#context.store.jobs.find(job.id);
-    if (this.isLost || this.#running.has(job.id) || this.#unrecorded.has(keyOf(job))) return;
+    if (this.#lostBy !== null || this.#running.has(job.id) || this.#unrecorded.has(keyOf(job))) return;
     if (now?.state !== "running" || now.owner !== this.id || now.epoch !== job.epoch) return;
     if (this.#startedLate.has(keyOf(job))) return;
     void this.#start(now);
     this.#startedLate.add(keyOf(job));
+  }
+
+  /** A newer glassbox has migrated the database: this one may write nothing more, and ends what it runs. */
+  #outdated(error: GlassboxError): void {
+    this.#outdatedBy = error;
+    this.#draining.abort();
+    for (const { attempt } of this.#running.values()) attempt.cannotRecord(error);
   }
 
   #report(error: unknown, jobId: string | null): GlassboxError {
@@ -370,6 +386,8 @@ export class Worker {
     // It is told once, and not for every write that met it.
     if (isGone && this.#lostBy !== null) return known;
     if (isGone) this.#abandon(known);
+    if (this.#outdatedBy !== null && known.code === this.#outdatedBy.code) return known;
+    if (isGlassboxError(known, "storage_newer_schema")) this.#outdated(known);
     this.#options.onError(known, jobId);
     return known;
   }

@@ -12,7 +12,14 @@ import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { Retention } from "./retention.ts";
 import { Schedules } from "./schedules.ts";
-import { type DatabaseIdentity, migrate, readIdentity, refuseNewer, SCHEMA_VERSION } from "./schema.ts";
+import {
+  type DatabaseIdentity,
+  migrate,
+  readIdentity,
+  refuseNewer,
+  SCHEMA_VERSION,
+  schemaGuard,
+} from "./schema.ts";
 import type { StoreCore } from "./store_core.ts";
 import { Queues } from "./queues.ts";
 import { Workers } from "./workers.ts";
@@ -102,7 +109,7 @@ export class Store {
     try {
       const place: { file: DatabaseFile | null } = { file: null };
       connection = await Connection.open(options, host.clock, () => place.file?.check() ?? Promise.resolve());
-      const writer = new Writer(connection, lock, host.clock);
+      const writer = new Writer(connection, lock, host.clock, [schemaGuard()]);
       const identity = await identify(connection, writer, host, options.path);
       refuseOther(options, identity);
       if (options.path !== null) {
@@ -144,6 +151,10 @@ export class Store {
       return results;
     } catch (error) {
       await this.#file?.check();
+      // The guard's own words are SQLite's: whether it was the guard is looked up.
+      if (isGlassboxError(error, "storage_io") || isGlassboxError(error, "internal")) {
+        await this.demandSchema();
+      }
       throw await this.#explained(error);
     }
   }
@@ -167,6 +178,11 @@ export class Store {
     } catch (error) {
       return (error as { code?: unknown } | null)?.code === "EROFS";
     }
+  }
+
+  /** Throws `storage_newer_schema` when a newer glassbox has migrated the database since it was opened. */
+  async demandSchema(): Promise<void> {
+    refuseNewer(this.#connection, await readIdentity(this.#connection));
   }
 
   /** What SQLite itself finds wrong with the file, or with references between rows; empty when all is sound. */

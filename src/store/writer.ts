@@ -24,12 +24,22 @@ const GROUP_BYTES_MAX = 8 * 1024 * 1024;
 export class Writer {
   #connection: Connection;
   #lock: ReusableLock | null;
+  #guard: readonly Statement[];
   #clock: Clock;
   #queue: Pending[] = [];
   #running: Promise<void> | null = null;
 
-  /** `lock` is null for a database server, which orders its writers itself. */
-  constructor(connection: Connection, lock: ReusableLock | null, clock: Clock) {
+  /**
+   * `lock` is null for a database server, which orders its writers itself. `guard` runs first in every transaction,
+   * and fails where it must not be.
+   */
+  constructor(
+    connection: Connection,
+    lock: ReusableLock | null,
+    clock: Clock,
+    guard: readonly Statement[] = [],
+  ) {
+    this.#guard = guard;
     this.#connection = connection;
     this.#lock = lock;
     this.#clock = clock;
@@ -72,7 +82,7 @@ export class Writer {
       const results = await this.#locked(() => {
         group = this.#takeGroup();
         const statements = group.flatMap((pending) => pending.statements);
-        return this.#connection.transact(statements, this.#patienceMs(group));
+        return this.#transact(statements, this.#patienceMs(group));
       });
       this.#settle(group, results);
     } catch (error) {
@@ -102,11 +112,16 @@ export class Writer {
   async #commitOneByOne(group: readonly Pending[]): Promise<void> {
     for (const pending of group) {
       try {
-        this.#settle([pending], await this.#locked(() => this.#connection.transact(pending.statements)));
+        this.#settle([pending], await this.#locked(() => this.#transact(pending.statements)));
       } catch (error) {
         this.#fail([pending], error);
       }
     }
+  }
+
+  async #transact(statements: readonly Statement[], patienceMs?: number): Promise<Result[]> {
+    const results = await this.#connection.transact([...this.#guard, ...statements], patienceMs);
+    return results.slice(this.#guard.length);
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {

@@ -121,8 +121,8 @@ function waitingText(job: NewJob): string {
 }
 
 async function detach(session: Session, job: NewJob, flags: Pick<RunFlags, "json">): Promise<number> {
-  const { host, store, talk } = session;
-  const { id } = await store.jobs.submit(job);
+  const { host, store, talk, settings } = session;
+  const { id } = await store.jobs.submit(job, settings.queuedMax);
   if (flags.json) await writeJson(host, await jobDocument(store, id));
   else await host.terminal.stdout.write(`${id}\n`);
   const workers = (await store.workers.open()).filter((worker) => worker.launch !== "run");

@@ -4,7 +4,7 @@ import type { Serving } from "../../server/serve.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
 import { startRetention } from "../retaining.ts";
 import { type Scheduling, startScheduler } from "../scheduling.ts";
-import { onStopSignals, startWorker } from "./worker.ts";
+import { closeWorker, onStopSignals, startWorker } from "./worker.ts";
 
 /** `glassbox serve`: the API and the page over HTTP, and a worker in the same process. */
 export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
@@ -25,10 +25,10 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
       });
       scheduling = startScheduler(session);
       const exitCode = await serveUntilStopped(cli, session, server, scheduling);
-      return worker.lostBy?.exitCode ?? exitCode;
+      return worker.outdatedBy?.exitCode ?? worker.lostBy?.exitCode ?? exitCode;
     } finally {
       await Promise.all([scheduling?.stop(), retention.stop()]);
-      await worker.close();
+      await closeWorker(worker);
     }
   });
 }

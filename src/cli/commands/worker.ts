@@ -27,10 +27,10 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
     );
     try {
       await claimer.work();
-      return claimer.lostBy?.exitCode ?? stop();
+      return claimer.outdatedBy?.exitCode ?? claimer.lostBy?.exitCode ?? stop();
     } finally {
       await scheduling.stop();
-      await claimer.close();
+      await closeWorker(claimer);
     }
   });
 }
@@ -47,6 +47,13 @@ export async function startWorker(session: Session, launch: "serve" | "worker"):
   });
   await worker.register();
   return worker;
+}
+
+/** A worker that may write nothing more leaves its goodbye, and what it ran, to the next start. */
+export async function closeWorker(worker: Worker): Promise<void> {
+  await worker.close().catch((error) => {
+    if (worker.outdatedBy === null) throw error;
+  });
 }
 
 async function stopNow(worker: Worker): Promise<void> {
