@@ -201,6 +201,8 @@ export interface Processes {
   killMarked(marker: string): Promise<number>;
   /** How many processes of this machine have `marker` as one NAME=value of their environment. */
   countMarked(marker: string): Promise<number>;
+  /** How many processes the kernel has killed since its start as memory ran out; null where it does not say. */
+  killedForMemory(): number | null;
   /** This process. */
   readonly self: ProcessIdentity;
   /** How to start this same program again: program and leading arguments. */

@@ -1,6 +1,6 @@
 import { parseWith } from "../core/schema.ts";
 import { type GlassboxError, isGlassboxError, messageOf } from "../core/errors.ts";
-import type { Child, ChildExit, SpawnRequest } from "../core/host.ts";
+import type { Child, ChildExit, Host, SpawnRequest } from "../core/host.ts";
 import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { baseName, resolvePath } from "../core/paths.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -59,12 +59,13 @@ async function startProgram(
     programRequest(host, command, cwd, env),
   ]);
   if ("missing" in found) throw missingProgram(command.program, found.missing);
+  const memory = new MemoryWatch(host);
   const child = await spawn(context, request, asked, command.program);
   return {
     child,
     program: command.program,
     end: async (exit) => {
-      const failure = exitFailure(exit);
+      const failure = exitFailure(exit, memory);
       if (failure !== null) return { failure };
       const missing = await collectOutputs(context, request.reports, command, cwd);
       return missing ?? { result: task.result({ exitCode: 0 }) };
@@ -87,6 +88,7 @@ async function startDispatch(
     epoch: job.epoch,
     directory: scratch,
   });
+  const memory = new MemoryWatch(host);
   const child = await spawn(
     context,
     request,
@@ -99,7 +101,7 @@ async function startDispatch(
     end: (exit) => {
       const said = reports.said;
       if (said !== null && "failure" in said) return Promise.resolve(said);
-      const failure = exitFailure(exit);
+      const failure = exitFailure(exit, memory);
       if (failure !== null) return Promise.resolve({ failure });
       if (said === null) return Promise.resolve(endedSilently(task));
       return Promise.resolve(checkResult(task, said.result));
@@ -147,9 +149,34 @@ function endedSilently(task: Task): Ending {
   return { failure: { code: "task_failed", message: `Task ${task.name} ended without a result` } };
 }
 
+/** Whether the kernel has killed anything for lack of memory since the program was started. */
+class MemoryWatch {
+  readonly #host: Host;
+  readonly #before: number | null;
+
+  constructor(host: Host) {
+    this.#host = host;
+    this.#before = host.processes.killedForMemory();
+  }
+
+  get ranOut(): boolean {
+    const now = this.#host.processes.killedForMemory();
+    return this.#before !== null && now !== null && now > this.#before;
+  }
+}
+
+/** What a shell says of a program that was killed. */
+const KILLED = 128 + 9;
+
 function exitFailure(
   exit: ChildExit,
-): { code: "program_failed" | "program_signalled"; message: string } | null {
+  memory: MemoryWatch,
+): { code: "program_failed" | "program_signalled" | "out_of_memory"; message: string } | null {
+  if ((exit.signal === "SIGKILL" || exit.code === KILLED) && memory.ranOut) {
+    const message = "The program was killed while the kernel killed for lack of memory: " +
+      "give it more, or have it take less";
+    return { code: "out_of_memory", message };
+  }
   if (exit.signal !== null) {
     return { code: "program_signalled", message: `The program was ended by signal ${exit.signal}` };
   }

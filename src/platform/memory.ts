@@ -117,6 +117,7 @@ function memoryProcesses(options: MemoryHostOptions, world: World): Processes {
       return { missing: exists ? "not-executable" : "not-found" };
     },
     // deno-lint-ignore require-await
+    killedForMemory: () => null,
     async countMarked(marker) {
       world.fault({ name: "processes.countMarked", subject: marker });
       return world.children.filter((child) => child.alive && child.has(marker)).length;

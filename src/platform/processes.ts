@@ -17,7 +17,7 @@ import { type ChildPipes, type ConnectedPipes, type Input, makePipes } from "./c
 import type { Source } from "./source.ts";
 import { findProgram } from "./find_program.ts";
 import { codeOf } from "./node_error.ts";
-import { countMarked, identityOf, killMarked, startTicks, usageOf } from "./proc.ts";
+import { countMarked, identityOf, killedForMemory, killMarked, startTicks, usageOf } from "./proc.ts";
 import { lookAtGroup } from "./proc_look.ts";
 import { literally } from "./runtime.ts";
 
@@ -29,6 +29,7 @@ export function createProcesses(selfCommand: Processes["selfCommand"]): Processe
     spawn,
     findProgram,
     killMarked,
+    killedForMemory,
     countMarked: (marker) => Promise.resolve(countMarked(marker)),
     self: identityOf(process.pid),
     selfCommand,
