@@ -158,6 +158,8 @@ function addServices(program: Program, cli: Cli, globals: Globals, ended: Ended)
     .option("--workers <number>", "jobs at once, 1 to 1024 (4)")
     .option("--retention-age <duration>", "delete jobs that finished longer ago, as in 30d (never)")
     .option("--retention-jobs <number>", "delete all final jobs but the newest so many (never)")
+    .option("--queued-max <number>", "accept no job while so many wait (10000)")
+    .option("--submit-rate <number>", "jobs accepted in a second (as many as come)")
     .action((flags) => ended(serveCommand(cli, { ...globals(), ...flags })));
   program
     .command("worker")

@@ -65,6 +65,8 @@ const CATALOGUE = {
   lease_lost: { exit: EXIT.tryLater, status: 503 },
   fenced: { exit: EXIT.software, status: 409 },
   too_many_connections: { exit: EXIT.tryLater, status: 503 },
+  queue_full: { exit: EXIT.tryLater, status: 429 },
+  rate_limited: { exit: EXIT.tryLater, status: 429 },
   too_many_watchers: { exit: EXIT.tryLater, status: 503 },
   shutting_down: { exit: EXIT.tryLater, status: 503 },
   internal: { exit: EXIT.software, status: 500 },

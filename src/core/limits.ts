@@ -51,6 +51,8 @@ export const LIMITS = {
   inputPreviewCharactersMax: 300,
   /** Every process that fires schedules keeps all of them in mind. */
   schedulesMax: 1_000,
+  /** Jobs that may wait before no more are accepted, when the settings name no other bound. */
+  queuedDefault: 10_000,
   listLimitDefault: 50,
   listLimitMax: 1_000,
   urlBytesMax: 8 * KIB,

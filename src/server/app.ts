@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { GlassboxError, isGlassboxError, quoted } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Host, SocketHandler } from "../core/host.ts";
 import type { TaskRegistry } from "../core/task.ts";
 import { idMaker } from "../executor/submit.ts";
@@ -7,6 +8,7 @@ import type { Store } from "../store/store.ts";
 import { negotiate } from "./accept.ts";
 import type { LaunchInfo, Report, ServerContext, WorkerStatus } from "./context.ts";
 import { type Address, checkCaller, checkEnvelope } from "./guard.ts";
+import { Intake, type IntakeBounds } from "./intake.ts";
 import { problemResponse } from "./problem.ts";
 import { parseQuery } from "./query.ts";
 import type { Route } from "./route.ts";
@@ -26,6 +28,8 @@ export interface AppDeps {
   readonly worker: () => WorkerStatus | null;
   /** Told of every error that is not the caller's. */
   readonly report: Report;
+  /** How much is accepted; the defaults when left out. */
+  readonly intake?: IntakeBounds;
 }
 
 /** The server without its listener: requests in, answers out. */
@@ -56,6 +60,10 @@ export function createApp(deps: AppDeps): App {
   const context: ServerContext = {
     ...deps,
     watchers,
+    intake: new Intake(
+      deps.host.clock,
+      deps.intake ?? { queuedMax: LIMITS.queuedDefault, submitRate: null },
+    ),
     startedAtMs: deps.host.clock.nowMs(),
     isDraining: () => draining.signal.aborted,
     newId: idMaker(deps.host),

@@ -3,6 +3,7 @@ import type { LaunchMode } from "../core/launch.ts";
 import type { TaskRegistry } from "../core/task.ts";
 import type { Store } from "../store/store.ts";
 import type { Address } from "./guard.ts";
+import type { Intake } from "./intake.ts";
 import type { Watchers } from "./watchers.ts";
 
 /** How this process was started, as its first line said it. */
@@ -33,6 +34,8 @@ export interface ServerContext {
   readonly address: () => Address;
   /** Null while no worker runs in this process. */
   readonly worker: () => WorkerStatus | null;
+  /** How much is accepted: of jobs that wait, and of new ones in a second. */
+  readonly intake: Intake;
   readonly isDraining: () => boolean;
   readonly report: Report;
   /** Makes the id of a new job. */

@@ -1,5 +1,6 @@
 import type { Settings } from "../config/settings.ts";
 import { GlassboxError, messageOf, quoted } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Listener } from "../core/host.ts";
 import type { ExecutorContext } from "../executor/context.ts";
 import type { Worker } from "../executor/worker.ts";
@@ -8,7 +9,7 @@ import type { LaunchInfo, Report } from "./context.ts";
 import { type Address, hostInUrl } from "./guard.ts";
 
 export interface ServeDeps extends ExecutorContext {
-  readonly settings: Pick<Settings, "host" | "port">;
+  readonly settings: Pick<Settings, "host" | "port"> & Partial<Pick<Settings, "queuedMax" | "submitRate">>;
   readonly launch: LaunchInfo;
   /** Registered already; whoever made it closes it, once the server is done. */
   readonly worker: Worker;
@@ -44,6 +45,10 @@ export async function serve(deps: ServeDeps): Promise<Serving> {
   let address: Address = settings;
   const app = createApp({
     ...deps,
+    intake: {
+      queuedMax: settings.queuedMax ?? LIMITS.queuedDefault,
+      submitRate: settings.submitRate ?? null,
+    },
     address: () => address,
     worker: () => ({ id: worker.id, running: worker.running }),
   });

@@ -33,6 +33,7 @@ import {
   partialStatement,
   type Retry,
   retryStatements,
+  roomInQueue,
   startedStatements,
   submitStatements,
 } from "./transitions.ts";
@@ -80,15 +81,19 @@ export class Jobs {
     this.#host = host;
   }
 
-  /** T1. Resolves after COMMIT with the job's id: an older one's when key and request are the same. */
-  async submit(job: NewJob): Promise<{ id: string; created: boolean }> {
+  /**
+   * T1. Resolves after COMMIT with the job's id: an older one's when key and request are the same. With `queuedMax`
+   * no new job is taken while so many wait.
+   */
+  async submit(job: NewJob, queuedMax: number | null = null): Promise<{ id: string; created: boolean }> {
     const refusal = this.#core.refusal();
     if (refusal !== null) throw refusal;
-    const writing = this.#core.write(submitStatements(job, this.#now()), [job.id, QUEUE_TOPIC]);
+    const room = queuedMax === null ? undefined : roomInQueue(queuedMax);
+    const writing = this.#core.write(submitStatements(job, this.#now(), room), [job.id, QUEUE_TOPIC]);
     const results = await writing.catch((error) =>
       this.#confirm(error, async () => await this.find(job.id) !== null)
     );
-    return results === "done" ? { id: job.id, created: true } : submitted(job, results);
+    return results === "done" ? { id: job.id, created: true } : submitted(job, results, queuedMax);
   }
 
   /**
@@ -363,9 +368,19 @@ export class Jobs {
 }
 
 /** What the statements of a submission say of it. */
-function submitted(job: NewJob, results: readonly Result[]): { id: string; created: boolean } {
+function submitted(
+  job: NewJob,
+  results: readonly Result[],
+  queuedMax: number | null = null,
+): { id: string; created: boolean } {
   if (results[0]!.rowsAffected === 1) return { id: job.id, created: true };
   const older = results[2]?.rows[0];
+  if (older === undefined && queuedMax !== null) {
+    throw new GlassboxError(
+      "queue_full",
+      `Cannot accept another job as at most ${queuedMax} may wait: submit it again when some have been run`,
+    );
+  }
   if (older === undefined) {
     throw new GlassboxError(
       "internal",

@@ -56,6 +56,15 @@ export function eventIfChanged(
   return statement(`${INSERT_EVENT} WHERE changes() = 1`, jobId, epoch, kind, JSON.stringify(data), atMs);
 }
 
+/** A condition of `submitStatements`: fewer than so many jobs wait. */
+export function roomInQueue(queuedMax: number): Statement {
+  return statement(
+    "(SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' LIMIT ?)) < ?",
+    queuedMax,
+    queuedMax,
+  );
+}
+
 /** `onlyIf` is a condition in SQL without which nothing is stored. */
 export function submitStatements(
   job: NewJob,

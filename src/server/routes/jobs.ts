@@ -74,6 +74,8 @@ export const jobRoutes: readonly Route[] = [
       "key_conflict",
       "unsupported_media_type",
       "request_timeout",
+      "queue_full",
+      "rate_limited",
       "shutting_down",
     ],
     async answer({ request, context }) {
@@ -181,6 +183,8 @@ export const jobRoutes: readonly Route[] = [
       "too_large",
       "unsupported_media_type",
       "request_timeout",
+      "queue_full",
+      "rate_limited",
       "shutting_down",
     ],
     async answer({ request, params, context }) {
@@ -194,8 +198,9 @@ export const jobRoutes: readonly Route[] = [
   }),
 ];
 
-async function submit({ store }: ServerContext, job: NewJob): Promise<Response> {
-  const { id, created } = await store.jobs.submit(job);
+async function submit({ store, intake }: ServerContext, job: NewJob): Promise<Response> {
+  intake.take();
+  const { id, created } = await store.jobs.submit(job, intake.queuedMax);
   const location = `/api/v1/jobs/${id}`;
   return json(toJobDocument(await store.jobs.get(id)), {
     status: created ? 201 : 200,
