@@ -36,6 +36,7 @@ const CATALOGUE = {
   schedule_not_found: { exit: EXIT.usage, status: 404 },
   schedule_exists: { exit: EXIT.cannotCreate, status: 409 },
   job_final: { exit: EXIT.failed, status: 409 },
+  job_not_final: { exit: EXIT.usage, status: 409 },
   key_conflict: { exit: EXIT.data, status: 409 },
   not_found: { exit: EXIT.usage, status: 404 },
   method_not_allowed: { exit: EXIT.usage, status: 405 },

@@ -4,7 +4,7 @@ import { isFinal } from "../../core/job.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { JobRequest } from "../../core/request.ts";
 import { parseWith } from "../../core/schema.ts";
-import { prepareJob, requestOf } from "../../executor/submit.ts";
+import { jobNotFinal, prepareJob, requestOf } from "../../executor/submit.ts";
 import type { NewJob } from "../../store/transitions.ts";
 import { readObject } from "../body.ts";
 import type { ServerContext } from "../context.ts";
@@ -177,6 +177,7 @@ export const jobRoutes: readonly Route[] = [
     }],
     refuses: [
       "job_not_found",
+      "job_not_final",
       "invalid_input",
       "task_unknown",
       "bad_json",
@@ -192,6 +193,7 @@ export const jobRoutes: readonly Route[] = [
       const body = await readObject(request, context.host.clock, { required: false });
       parseWith(RetryRequest, body, "", "this request to retry");
       const job = await context.store.jobs.get(params.id!);
+      if (!isFinal(job.state)) throw jobNotFinal(job);
       const again = await prepareJob(context, context.newId(), requestOf(job), { retryOf: job.id });
       return await submit(context, again);
     },
