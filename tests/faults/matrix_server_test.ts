@@ -222,7 +222,7 @@ for (const program of programs()) {
       // A claim that finds nothing reads the same; the first answer that tells of the job is that of its claim.
       if (text === null) proxy.cutAnswersHolding(effects, 1);
       else proxy.cutAnswers(text, 1);
-      const id = await submit(sandbox, `echo ran >> ${effects}; echo said`, sqld.url);
+      const id = await submit(sandbox, `echo ran >> ${effects}; echo said; sleep 0.5`, sqld.url);
       await eventually("it ended", async () => {
         return !["queued", "running"].includes((await jobOf(sandbox, id, sqld.url)).state);
       });
