@@ -116,8 +116,8 @@ function memoryProcesses(options: MemoryHostOptions, world: World): Processes {
       const exists = paths.some((candidate) => world.files.look(candidate) !== null);
       return { missing: exists ? "not-executable" : "not-found" };
     },
-    // deno-lint-ignore require-await
     killedForMemory: () => null,
+    // deno-lint-ignore require-await
     async countMarked(marker) {
       world.fault({ name: "processes.countMarked", subject: marker });
       return world.children.filter((child) => child.alive && child.has(marker)).length;

@@ -6,9 +6,9 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { LIMITS } from "../../src/core/limits.ts";
 import { seededRandom } from "../../src/platform/memory_clock.ts";
-import { newSandbox, programs, type Sandbox, type Server, startProcess } from "../support/glassbox.ts";
+import { newSandbox, type Sandbox, type Server, startProcess } from "../support/glassbox.ts";
 import { complaints, linesOf, listJobs, showJob } from "../support/jobs.ts";
-import { demandRecovery } from "../support/matrix.ts";
+import { demandRecovery, oneProgram } from "../support/matrix.ts";
 import { eventually, makeGate } from "../support/processes.ts";
 import { rigRun } from "../support/rig.ts";
 import { throughShell } from "../support/shell.ts";
@@ -61,7 +61,7 @@ function canTrace(): boolean {
   }
 }
 
-for (const program of programs()) {
+for (const program of oneProgram()) {
   const name = `(${program.name})`;
 
   Deno.test(`fault 35: a flood of lines ${name} is kept whole and in order, and others are served meanwhile`, async () => {

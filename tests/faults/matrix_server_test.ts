@@ -5,9 +5,9 @@ import { join } from "node:path";
 import type { Job } from "../../src/core/job.ts";
 import { seededRandom } from "../../src/platform/memory_clock.ts";
 import { startCuttingProxy } from "../support/cutting_proxy.ts";
-import { newSandbox, programs, type Sandbox } from "../support/glassbox.ts";
+import { newSandbox, type Sandbox } from "../support/glassbox.ts";
 import { complaints, showJob } from "../support/jobs.ts";
-import { demandRecovery } from "../support/matrix.ts";
+import { demandRecovery, oneProgram } from "../support/matrix.ts";
 import { eventually, makeGate } from "../support/processes.ts";
 import { rigRun } from "../support/rig.ts";
 import { type Sqld, startSqld } from "../support/sqld.ts";
@@ -45,7 +45,7 @@ function deadPort(): number {
   return port;
 }
 
-for (const program of programs()) {
+for (const program of oneProgram()) {
   const name = `(${program.name})`;
 
   Deno.test(`fault 25: a start ${name} against a dead server ends with 69 within 10 s and shows no secret`, async () => {

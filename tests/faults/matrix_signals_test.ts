@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { makeControlGroup, noControlGroup } from "../support/control_group.ts";
-import { newSandbox, programs, type Sandbox, startProcess } from "../support/glassbox.ts";
+import { newSandbox, type Sandbox, startProcess } from "../support/glassbox.ts";
 import { showJob } from "../support/jobs.ts";
-import { demandRecovery } from "../support/matrix.ts";
+import { demandRecovery, oneProgram } from "../support/matrix.ts";
 import { eventually, fileAppears, makeGate } from "../support/processes.ts";
 import { startSqld } from "../support/sqld.ts";
 
@@ -24,7 +24,7 @@ async function submit(sandbox: Sandbox, script: string, env: Record<string, stri
   return out.trim();
 }
 
-for (const program of programs()) {
+for (const program of oneProgram()) {
   const name = `(${program.name})`;
 
   for (const backend of ["file", "server"] as const) {
