@@ -280,6 +280,7 @@ export class SimulatedProcess implements Caller {
           const path = name === "setpriv" && machine.hasSetpriv ? SETPRIV : name;
           return path === PROGRAM || path === SETPRIV ? { path } : { missing: "not-found" as const };
         }),
+      killedForMemory: () => null,
       countMarked: (marker) => this.#op("processes.countMarked", marker, () => marked(marker).length),
       killMarked: (marker) =>
         this.#op("processes.killMarked", marker, () => {
