@@ -179,6 +179,8 @@ export interface Processes {
     cwd: string,
     env: Readonly<Record<string, string>>,
   ): Promise<{ path: string } | { missing: "not-found" | "not-executable" }>;
+  /** Runs a program on our own standard streams, for a user who types, and gives its end. */
+  attached(request: Pick<SpawnRequest, "program" | "args" | "cwd" | "env">): Promise<ChildExit>;
   /** Kills every process of this machine whose environment has `marker` as one NAME=value, and says how many. */
   killMarked(marker: string): Promise<number>;
   /** How many processes of this machine have `marker` as one NAME=value of their environment. */

@@ -107,6 +107,7 @@ function memoryProcesses(options: MemoryHostOptions, world: World): Processes {
       if (script === undefined) throw notStartable(request, world.files);
       return start(request, script, world);
     },
+    attached: () => Promise.reject(nodeError("ENOSYS", "There is no terminal here", "")),
     // deno-lint-ignore require-await
     async findProgram(name, cwd, env) {
       world.fault({ name: "processes.findProgram", subject: name });
