@@ -7,6 +7,7 @@ import type { Store } from "../store/store.ts";
 import { negotiate } from "./accept.ts";
 import type { LaunchInfo, Report, ServerContext, WorkerStatus } from "./context.ts";
 import { type Address, checkCaller, checkEnvelope } from "./guard.ts";
+import type { KbaseService } from "./kbase_service.ts";
 import { problemResponse } from "./problem.ts";
 import { parseQuery } from "./query.ts";
 import type { Route } from "./route.ts";
@@ -24,6 +25,7 @@ export interface AppDeps {
   readonly address: () => Address;
   /** The worker of this process, or null. */
   readonly worker: () => WorkerStatus | null;
+  readonly kbase?: KbaseService | null;
   /** Told of every error that is not the caller's. */
   readonly report: Report;
 }
@@ -56,6 +58,7 @@ export function createApp(deps: AppDeps): App {
   const context: ServerContext = {
     ...deps,
     watchers,
+    kbase: deps.kbase ?? null,
     startedAtMs: deps.host.clock.nowMs(),
     isDraining: () => draining.signal.aborted,
     newId: idMaker(deps.host),
