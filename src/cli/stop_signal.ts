@@ -3,21 +3,23 @@ import type { Host } from "../core/host.ts";
 import { RPC, RpcError } from "../kbase/rpc_error.ts";
 import { signalExitCode } from "./exit_code.ts";
 
-/** A request to stop this process, heard from its first moment on. */
+/** What may end a job from outside, heard from its first moment on: a signal, or a fault that nobody caught. */
 export class StopSignal {
   exitCode: number | null = null;
   readonly #host: Host;
   readonly #asked = new AbortController();
-  readonly #off: () => void;
+  readonly #off: readonly (() => void)[];
+  readonly #uncaught = Promise.withResolvers<never>();
   #name = "";
 
   constructor(host: Host) {
     this.#host = host;
-    this.#off = host.signals.on((signal) => {
+    const off = host.signals.on((signal) => {
       this.exitCode ??= signalExitCode(signal);
       this.#name ||= signal;
       this.#asked.abort();
     });
+    this.#off = [off, host.signals.onUncaught((error) => this.#uncaught.reject(error))];
   }
 
   get signal(): AbortSignal {
@@ -34,6 +36,11 @@ export class StopSignal {
     if (this.signal.aborted) throw this.#error();
   }
 
+  /** Rejects with what nobody caught: also that must not keep a job from being answered. */
+  get uncaught(): Promise<never> {
+    return this.#uncaught.promise;
+  }
+
   /** Rejects when the job has had its time to stop and has not. */
   async overdue(ms: number): Promise<never> {
     await new Promise<void>((resolve) => this.onAsked(() => resolve()));
@@ -42,7 +49,7 @@ export class StopSignal {
   }
 
   close(): void {
-    this.#off();
+    for (const off of this.#off) off();
   }
 
   #error(): RpcError {

@@ -213,6 +213,8 @@ export interface Terminal {
 export interface Signals {
   /** Calls back for each SIGINT, SIGTERM and SIGHUP until the returned function is called. */
   on(handler: (signal: "SIGINT" | "SIGTERM" | "SIGHUP") => void): () => void;
+  /** Calls back for what nobody caught, instead of ending the process, until the returned function is called. */
+  onUncaught(handler: (error: unknown) => void): () => void;
 }
 
 /** One open WebSocket, text frames only. */

@@ -49,6 +49,20 @@ async function parsedFile(files: Files, path: string): Promise<unknown> {
   }
 }
 
+/**
+ * The id of an input.json that is refused, where it can be read at all. EE2 stumbles over an id that is not the one
+ * it gave, so an answer to what has none says none.
+ */
+export async function idOfRefused(files: Files, path: string): Promise<string | number | undefined> {
+  try {
+    const document: unknown = JSON.parse(new TextDecoder().decode(await files.read(path, INPUT_BYTES_MAX)));
+    const id = isObject(document) ? document["id"] : undefined;
+    return typeof id === "string" || typeof id === "number" ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The positional arguments of a job's input.json. */
 export function jobParams(params: unknown): readonly unknown[] {
   if (params === undefined || params === null) return [];

@@ -158,6 +158,20 @@ for (const program of programs()) {
     }
   });
 
+  Deno.test(`async ${name} echoes the id of an input it refuses, and makes none up`, async () => {
+    await using sandbox = await newSandbox(program);
+    const cases = [[`{"id": "${JOB_ID}", "params": [], "params": []}`, JOB_ID], [
+      "not JSON",
+      undefined,
+    ]] as const;
+    for (const [input, id] of cases) {
+      await makeWork(sandbox, { input });
+      assert.equal((await sandbox.run(["async"])).code, 65);
+      const document = await answer(sandbox);
+      assert.deepEqual(["id" in document, document.id], [id !== undefined, id]);
+    }
+  });
+
   Deno.test(`async ${name} without a token says so, ends with 1 and still answers`, async () => {
     await using sandbox = await newSandbox(program);
     await makeWork(sandbox, { token: null });

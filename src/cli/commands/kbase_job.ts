@@ -10,7 +10,14 @@ import { errorDocument, successDocument } from "../../kbase/envelope.ts";
 import { type Methods, moduleOf } from "../../kbase/methods.ts";
 import { asRpcError, RPC, RpcError } from "../../kbase/rpc_error.ts";
 import { TokenChecker, TokenError } from "../../kbase/token_checker.ts";
-import { jobMethod, jobParams, OutputFile, readInput, type WaitingJob } from "../../kbase/work_directory.ts";
+import {
+  idOfRefused,
+  jobMethod,
+  jobParams,
+  OutputFile,
+  readInput,
+  type WaitingJob,
+} from "../../kbase/work_directory.ts";
 import type { Secrets } from "../../logs/secrets.ts";
 import type { NewJob } from "../../store/transitions.ts";
 import { followJob, sayOutcome } from "../follow_job.ts";
@@ -49,7 +56,7 @@ export async function kbaseJob(
   const host = withSafeOutput(cli.host, found.secrets);
   const launch = new JobLaunch({ ...cli, host }, flags, plan.action, found, output, stop);
   try {
-    return await Promise.race([launch.run(), stop.overdue(ANSWER_WITHIN_MS)]);
+    return await Promise.race([launch.run(), stop.overdue(ANSWER_WITHIN_MS), stop.uncaught]);
   } catch (error) {
     return await launch.answerError(error);
   } finally {
@@ -63,7 +70,7 @@ export async function refuseKbaseJob(cli: Cli, plan: RefusePlan): Promise<number
   await cli.voice.talk.error(error);
   if (plan.output === null) return plan.exitCode;
   const input = `${plan.output.slice(0, plan.output.lastIndexOf("/"))}/input.json`;
-  const { id } = await readInput(cli.host.files, input).catch(() => ({ id: undefined }));
+  const id = await idOfRefused(cli.host.files, input);
   const output = new OutputFile(cli.host.files, plan.output);
   try {
     await output.check();
@@ -102,6 +109,8 @@ class Maybe<T> {
 interface Surroundings {
   readonly place: KbasePlace;
   readonly input: Maybe<WaitingJob>;
+  /** The id of an input that could not be taken, as far as it could be read. */
+  readonly refusedId: string | number | undefined;
   readonly token: Maybe<string | null>;
   readonly methods: Maybe<Methods>;
   readonly config: DeployConfig;
@@ -120,11 +129,12 @@ async function lookAround(
     Maybe.of(tokenOf(host, plan.action, place)),
     Maybe.of(methodsOf(host, cli.registry, place)),
   ]);
+  const refusedId = input.orNull === null ? await idOfRefused(host.files, plan.action.input) : undefined;
   const method = input.orNull?.method;
   const module = typeof method === "string" ? moduleOf(method) : null;
   const config = await configOf(host, place, methods.orNull, module);
   const scratch = await scratchOf(host, place, config, plan.action.output);
-  return { place, input, token, methods, config, scratch, secrets: secretsOf(host, token.orNull) };
+  return { place, input, refusedId, token, methods, config, scratch, secrets: secretsOf(host, token.orNull) };
 }
 
 class JobLaunch {
@@ -134,8 +144,8 @@ class JobLaunch {
   readonly #found: Surroundings;
   readonly #output: OutputFile;
   readonly #stop: StopSignal;
-  /** The id to answer with: the input's own, or one made here where that has none. */
-  readonly #id: string | number;
+  /** The id to answer with: the input's own, or one made here where a sound one has none. */
+  readonly #id: string | number | undefined;
 
   constructor(
     cli: Cli,
@@ -151,7 +161,8 @@ class JobLaunch {
     this.#found = found;
     this.#output = output;
     this.#stop = stop;
-    this.#id = found.input.orNull?.id ?? digits(cli.host);
+    const input = found.input.orNull;
+    this.#id = input === null ? found.refusedId : input.id ?? digits(cli.host);
   }
 
   async run(): Promise<number> {
@@ -170,7 +181,7 @@ class JobLaunch {
   async answerError(error: unknown): Promise<number> {
     const { talk } = this.#cli.voice;
     const failed = asRpcError(error);
-    await talk.error(told(error, failed));
+    await talk.error(told(error, failed, this.#found.secrets));
     if (failed.cause instanceof GlassboxError && failed.cause.code === "storage_cannot_create") {
       // Where the answer itself cannot be written there is nobody to tell but standard error.
       const writable = await this.#output.check().then(() => true, () => false);
@@ -205,7 +216,7 @@ class JobLaunch {
       jobId,
       method,
       params,
-      id: this.#id,
+      id: this.#id ?? null,
       context: asked.context,
       surroundings,
       configFile: config.file,
@@ -306,8 +317,11 @@ function callbackOf(host: Host): string | null {
 }
 
 /** What standard error hears of an error that the answer holds as well. */
-function told(error: unknown, failed: RpcError): GlassboxError {
-  if (!(error instanceof RpcError)) return asGlassboxError(error);
+function told(error: unknown, failed: RpcError, secrets: Secrets): GlassboxError {
+  if (!(error instanceof RpcError)) {
+    const { code, message, fields } = asGlassboxError(error);
+    return new GlassboxError(code, secrets.text(message), { fields: secrets.json(fields), cause: error });
+  }
   const text = [failed.text ?? failed.name, failed.text === null ? failed.trace : null].filter(Boolean).join(
     ": ",
   );
