@@ -64,8 +64,9 @@ function absent(error: unknown): null {
 
 /** Everything a KBase launch must never show. */
 export function secretsOf(host: Host, token: string | null): Secrets {
-  const secure = [...secureParameters(host.processes.environment).values()];
-  return Secrets.of([...(token === null ? [] : [token]), ...secure]);
+  const { environment } = host.processes;
+  const secure = secureParameters(environment).values();
+  return Secrets.of([token ?? "", environment["KB_AUTH_TOKEN"] ?? "", ...secure]);
 }
 
 /** The same host with standard streams that show no secret, whoever writes to them. */

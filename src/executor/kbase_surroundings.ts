@@ -8,7 +8,8 @@ export function kbaseEnvironment(surroundings: KbaseSurroundings): Record<string
   const { callbackUrl, token, userId, scratch, config } = surroundings;
   return {
     ...(callbackUrl === null ? {} : { SDK_CALLBACK_URL: callbackUrl }),
-    ...(token === null ? {} : { KB_AUTH_TOKEN: token }),
+    // Empty rather than absent: a token of our own surroundings is not the caller's.
+    KB_AUTH_TOKEN: token ?? "",
     [SURROUNDINGS_VARIABLE]: JSON.stringify({ userId, scratch, config }),
   };
 }
@@ -18,6 +19,6 @@ export function kbaseSurroundings(environment: Readonly<Record<string, string>>)
   const text = environment[SURROUNDINGS_VARIABLE];
   if (text === undefined) return null;
   const { userId, scratch, config } = JSON.parse(text);
-  const { SDK_CALLBACK_URL: callbackUrl = null, KB_AUTH_TOKEN: token = null } = environment;
-  return { callbackUrl, token, userId, scratch, config };
+  const { SDK_CALLBACK_URL: callbackUrl, KB_AUTH_TOKEN: token } = environment;
+  return { callbackUrl: callbackUrl || null, token: token || null, userId, scratch, config };
 }

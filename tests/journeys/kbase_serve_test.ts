@@ -56,7 +56,12 @@ async function withService(
 ): Promise<void> {
   await using sandbox = await newSandbox(program);
   await using auth = authService({ [TOKEN]: "somebody", ["OTHERTOKENOTHERTOKENOTHERTOKEN22"]: "another" });
-  const environment = { KBASE_ENDPOINT: "http://127.0.0.1:1", AUTH_SERVICE_URL: auth.url };
+  const environment = {
+    KBASE_ENDPOINT: "http://127.0.0.1:1",
+    AUTH_SERVICE_URL: auth.url,
+    // Whoever started the service lends its token to nobody.
+    KB_AUTH_TOKEN: "TOKENOFTHESTARTERTOKENOFTHESTART",
+  };
   await using server = await serveModule(sandbox, environment);
   await work(server.url, sandbox, auth);
 }
