@@ -75,6 +75,7 @@ export class SimulatedProcess implements Caller {
           this.#handlers.add(handler);
           return () => void this.#handlers.delete(handler);
         },
+        onUncaught: template.signals.onUncaught,
       },
     };
   }
@@ -278,6 +279,7 @@ export class SimulatedProcess implements Caller {
           const path = name === "setpriv" && machine.hasSetpriv ? SETPRIV : name;
           return path === PROGRAM || path === SETPRIV ? { path } : { missing: "not-found" as const };
         }),
+      attached: (request) => Promise.reject(nodeError("ENOSYS", "There is no terminal", request.program)),
       countMarked: (marker) => this.#op("processes.countMarked", marker, () => marked(marker).length),
       killMarked: (marker) =>
         this.#op("processes.killMarked", marker, () => {
