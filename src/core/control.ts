@@ -38,6 +38,8 @@ export const ControlMessage = z.lazy(() =>
       code: z.enum(["task_failed", "invalid_input", "bad_output"]),
       message: z.string(),
       fields: z.array(z.strictObject({ field: z.string(), message: z.string() })).optional(),
+      /** Where in the code it happened, for the job's events. */
+      trace: z.string().max(16_000).optional(),
     }),
   ])
 );

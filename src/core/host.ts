@@ -197,6 +197,8 @@ export interface Processes {
     cwd: string,
     env: Readonly<Record<string, string>>,
   ): Promise<{ path: string } | { missing: "not-found" | "not-executable" }>;
+  /** Runs a program on our own standard streams, for a user who types, and gives its end. */
+  attached(request: Pick<SpawnRequest, "program" | "args" | "cwd" | "env">): Promise<ChildExit>;
   /** Kills every process of this machine whose environment has `marker` as one NAME=value, and says how many. */
   killMarked(marker: string): Promise<number>;
   /** How many processes of this machine have `marker` as one NAME=value of their environment. */
@@ -231,6 +233,8 @@ export interface Terminal {
 export interface Signals {
   /** Calls back for each SIGINT, SIGTERM and SIGHUP until the returned function is called. */
   on(handler: (signal: "SIGINT" | "SIGTERM" | "SIGHUP") => void): () => void;
+  /** Calls back for what nobody caught, instead of ending the process, until the returned function is called. */
+  onUncaught(handler: (error: unknown) => void): () => void;
 }
 
 /** One open WebSocket, text frames only. */

@@ -5,6 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Task } from "../core/task.ts";
 import { Recorder } from "../logs/recorder.ts";
 import { insist } from "../store/insist.ts";
+import { Secrets, type SecretStream } from "../logs/secrets.ts";
 import { cancelTopic, type Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import { AttemptDirectory, type Outcome } from "./attempt_directory.ts";
@@ -17,6 +18,9 @@ import { StartFailure } from "./start_failure.ts";
 import { Stopper } from "./stop.ts";
 import { QuietWatch } from "./quiet.ts";
 import { UsageSampler } from "./usage.ts";
+
+/** A killed process group has let go of its pipes by then, on a busy machine too. */
+const KILLED_MS = 200;
 
 /**
  * One try at a claimed job, from its row to its final state. Every launch runs jobs through here, so equal jobs
@@ -32,6 +36,8 @@ export class Attempt {
   readonly #reports: Reports;
   #unrecorded: Outcome | null = null;
   readonly #lost = new AbortController();
+  readonly #secrets: Secrets;
+  readonly #streams: Readonly<Record<StreamName, SecretStream>>;
   /** The child's output as long as it is kept in files. */
   #kept: KeptOutput | null = null;
 
@@ -43,12 +49,14 @@ export class Attempt {
     this.#fence = { jobId: job.id, worker, epoch: job.epoch, lost: this.#lost.signal };
     this.#stopper = new Stopper(context.host.clock, job.graceMs);
     this.#directory = new AttemptDirectory(context.host.files, context.store.runDirectory, job.id, job.epoch);
-    this.#reports = new Reports(
-      context,
-      this.#fence,
-      this.#directory.scratch,
-      (error) => this.cannotRecord(error),
-    );
+    this.#secrets = context.confidential?.secretsOf(job.id) ?? Secrets.none;
+    this.#streams = { stdout: this.#secrets.stream(), stderr: this.#secrets.stream() };
+    this.#reports = new Reports(context, {
+      fence: this.#fence,
+      scratch: this.#directory.scratch,
+      secrets: this.#secrets,
+      onFailure: (error) => this.cannotRecord(error),
+    });
   }
 
   /** How the job ended, when that could not be recorded, as on a full disk. */
@@ -94,6 +102,7 @@ export class Attempt {
     const work = new Work(recorder);
     try {
       await this.#directory.make();
+      await this.#sealSecrets();
       work.ending = await this.#work(work);
     } catch (error) {
       work.ending = { failure: await this.#failureOf(error) };
@@ -126,7 +135,7 @@ export class Attempt {
       kept: this.#directory.kept,
       reports: this.#reports,
       signal: this.#stopper.signal,
-      log: (stream, bytes) => work.recorder.push(stream, bytes),
+      log: (stream, bytes) => work.recorder.push(stream, this.#streams[stream].push(bytes)),
     });
     void this.#stopper.deadline(this.#job.timeoutMs);
     if ("inline" in started) return await started.inline;
@@ -166,7 +175,7 @@ export class Attempt {
   }
 
   async #record(work: Work, stream: StreamName, bytes: Uint8Array): Promise<void> {
-    await work.recorder.push(stream, bytes);
+    await work.recorder.push(stream, this.#streams[stream].push(bytes));
     if (!work.recorder.isFull) return;
     this.#kept?.stop();
     this.#kept = null;
@@ -192,6 +201,10 @@ export class Attempt {
       const over = AbortSignal.any([done.signal, this.#stopper.insisted]);
       await this.#context.host.clock.sleep(this.#job.graceMs, over);
     }
+    if (!done.signal.aborted && this.#stopper.insisted.aborted) {
+      // The group was killed an instant ago: what ends with that was no leftover.
+      await this.#context.host.clock.sleep(KILLED_MS, done.signal);
+    }
     if (!done.signal.aborted) this.#reports.event("leftovers_killed", { afterMs: LIMITS.leftoverGraceMs });
     child.signalGroup("SIGKILL");
     // What went into a session of its own is not in the group, but carries the attempt's mark.
@@ -208,6 +221,9 @@ export class Attempt {
 
   async #finish(work: Work, recorder: Recorder, wallMs: number): Promise<void> {
     if (this.#stopper.reason === "fenced") return await this.#giveUp(recorder);
+    for (const stream of ["stdout", "stderr"] as const) {
+      void recorder.push(stream, this.#streams[stream].end());
+    }
     // The last lines may wait long for their commit; should this process die meanwhile, its job has ended all the same.
     if (recorder.isStoring) await this.#note(work, recorder, recorder.end(), wallMs);
     const last = await recorder.close();
@@ -237,9 +253,22 @@ export class Attempt {
       peakMemoryBytes: work.usage.peakMemoryBytes,
       ...recorder.totals,
     };
-    const finish = { ...this.#verdict(work), evidence } satisfies Finish;
+    const finish = { ...this.#cleaned(this.#verdict(work)), evidence } satisfies Finish;
     await this.#directory.saveOutcome(finish, last).catch(() => undefined);
     return finish;
+  }
+
+  async #sealSecrets(): Promise<void> {
+    if (this.#secrets.isEmpty) return;
+    // Loaded only here, as most jobs have nothing to hide.
+    const { seal } = await import("../logs/sealed_secrets.ts");
+    await this.#directory.saveSeal(seal(this.#secrets.bytes, this.#context.host.random.bytes(16)));
+  }
+
+  #cleaned(verdict: Pick<Finish, "state" | "resultJson" | "failure">): typeof verdict {
+    const { state, resultJson, failure } = verdict;
+    const safe = resultJson === null ? null : this.#secrets.text(resultJson);
+    return { state, resultJson: safe, failure: this.#secrets.json(failure) };
   }
 
   /** The final state: a stop from outside outweighs how the work ended, unless the work had ended before it. */

@@ -25,6 +25,11 @@ export interface Outcome {
   readonly last: Captured;
 }
 
+/** Where the files of a job's KBase call lie while it runs, the caller's token among them. */
+export function callDirectory(runDirectory: string, jobId: string): string {
+  return `${runDirectory}/kbase/${jobId}`;
+}
+
 /** The private directory of an attempt: its scratch space, and its outcome until that is in the database. */
 export class AttemptDirectory {
   /** The task's own space. */
@@ -52,6 +57,17 @@ export class AttemptDirectory {
 
   async make(): Promise<void> {
     await this.#files.makeDirectory(this.scratch, 0o700);
+  }
+
+  /** Keeps what tells secrets, without being them, for whoever records the output after a crash. */
+  async saveSeal(sealed: string): Promise<void> {
+    await this.#files.writeAtomic(`${this.#root}/sealed`, new TextEncoder().encode(sealed), { mode: 0o600 });
+  }
+
+  /** What `saveSeal` kept; null where there was nothing to hide. */
+  async readSeal(): Promise<string | null> {
+    if (await this.#files.info(`${this.#root}/sealed`) === null) return null;
+    return new TextDecoder().decode(await this.#files.read(`${this.#root}/sealed`, OUTCOME_BYTES_MAX));
   }
 
   /**

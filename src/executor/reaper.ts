@@ -4,9 +4,10 @@ import type { Job, JobFailure, LineEnd, PartialLine, Worker } from "../core/job.
 import { directoryOf } from "../core/paths.ts";
 import { encodeFrames } from "../logs/frames.ts";
 import { replayKept, storedBytes } from "../logs/replay.ts";
+import { sealedStream } from "../logs/sealed_secrets.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
-import { AttemptDirectory, type Outcome } from "./attempt_directory.ts";
+import { AttemptDirectory, callDirectory, type Outcome } from "./attempt_directory.ts";
 import { attemptMarker, keeperMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { recordEnd } from "./retry.ts";
@@ -106,6 +107,7 @@ async function settle(context: ExecutorContext, worker: Holder): Promise<Reaped[
   for (const jobId of held.reserved) {
     const message = "The command line that was about to run this job died before it could";
     if (await context.store.jobs.abandon(jobId, worker.id, { code: "lost", message })) {
+      await context.host.files.remove(callDirectory(context.store.runDirectory, jobId));
       reaped.push({ worker: worker.id, jobId, as: "lost" });
     }
   }
@@ -127,7 +129,9 @@ export async function settleJob(
   // Two who replay the same output at once would mix up its numbers.
   const lock = await directory.lock(locks);
   try {
-    return await recordTruth(context, worker, job, directory, known);
+    const as = await recordTruth(context, worker, job, directory, known);
+    await files.remove(callDirectory(context.store.runDirectory, job.id));
+    return as;
   } finally {
     lock?.release();
   }
@@ -184,7 +188,14 @@ async function keptWords(
   directory: AttemptDirectory,
 ): Promise<Captured | null> {
   if (worker.bootId !== host.about.bootId) return null;
-  const kept = { jobId: job.id, epoch: job.epoch, outputBytesMax: job.outputBytesMax, files: directory.kept };
+  const sealed = await directory.readSeal();
+  const kept = {
+    jobId: job.id,
+    epoch: job.epoch,
+    outputBytesMax: job.outputBytesMax,
+    files: directory.kept,
+    cleaner: sealed === null ? undefined : () => sealedStream(sealed),
+  };
   const replayed = await replayKept(
     store,
     host,

@@ -8,6 +8,7 @@ import type { Command, FunctionTask, ProgramTask, Task, TaskContext } from "../c
 import { attemptEnvironment, dispatchRequest, keeperMarker, programRequest } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { StartFailure } from "./start_failure.ts";
+import { kbaseSurroundings } from "./kbase_surroundings.ts";
 import { taskContext } from "./task_context.ts";
 import type { Reports } from "./reports.ts";
 
@@ -51,7 +52,7 @@ async function startProgram(
   const env = attemptEnvironment(host, store, request.job, {
     scratch: request.scratch,
     cwd,
-    env: command.env,
+    env: { ...command.env, ...context.confidential?.environmentOf(request.job.id) },
   });
   await demandDirectory(context, cwd);
   const [found, asked] = await Promise.all([
@@ -80,7 +81,11 @@ async function startDispatch(
 ): Promise<Started> {
   const { host, store } = context;
   const { job, scratch, reports } = request;
-  const env = attemptEnvironment(host, store, job, { scratch, cwd: scratch, env: {} });
+  const env = attemptEnvironment(host, store, job, {
+    scratch,
+    cwd: scratch,
+    env: context.confidential?.environmentOf(job.id) ?? {},
+  });
   const order = JSON.stringify({
     task: task.name,
     input: job.input,
@@ -123,7 +128,8 @@ async function runInline(
 
 function inlineContext(context: ExecutorContext, request: StartRequest): TaskContext {
   const { job, scratch, signal, reports } = request;
-  return taskContext({ jobId: job.id, epoch: job.epoch, directory: scratch, signal }, {
+  const kbase = kbaseSurroundings(context.confidential?.environmentOf(job.id) ?? {});
+  return taskContext({ jobId: job.id, epoch: job.epoch, directory: scratch, signal, kbase }, {
     send: (message) => reports.take(message),
     log: request.log,
     save: (path, bytes) => context.host.files.writeAtomic(path, bytes),

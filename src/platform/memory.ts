@@ -55,6 +55,8 @@ export interface MemoryHost extends Host {
   readonly children: readonly MemoryChild[];
   /** Sends this process a signal. */
   raise(signal: "SIGINT" | "SIGTERM" | "SIGHUP"): void;
+  /** Acts as if this had been thrown where nobody catches it. */
+  leaveUncaught(error: unknown): void;
 }
 
 const SELF_PID = 1_000;
@@ -74,7 +76,7 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
   const clock = new VirtualClock(options.nowMs ?? START_MS);
   const files = new MemoryFiles(fault);
   const children: MemoryChild[] = [];
-  const { signals, raise } = memorySignals();
+  const { signals, raise, leaveUncaught } = memorySignals();
   return {
     about: ABOUT,
     clock,
@@ -87,6 +89,7 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
     network: new MemoryNetwork(),
     children,
     raise,
+    leaveUncaught,
   };
 }
 
@@ -107,6 +110,7 @@ function memoryProcesses(options: MemoryHostOptions, world: World): Processes {
       if (script === undefined) throw notStartable(request, world.files);
       return start(request, script, world);
     },
+    attached: () => Promise.reject(nodeError("ENOSYS", "There is no terminal here", "")),
     // deno-lint-ignore require-await
     async findProgram(name, cwd, env) {
       world.fault({ name: "processes.findProgram", subject: name });
@@ -189,16 +193,24 @@ function memoryOutput(): MemoryOutput {
   };
 }
 
-function memorySignals(): { signals: Signals; raise: MemoryHost["raise"] } {
+function memorySignals(): { signals: Signals } & Pick<MemoryHost, "raise" | "leaveUncaught"> {
+  const catchers = new Set<Parameters<Signals["onUncaught"]>[0]>();
   const handlers = new Set<Parameters<Signals["on"]>[0]>();
   return {
     raise(signal) {
       for (const handler of [...handlers]) handler(signal);
     },
+    leaveUncaught(error) {
+      for (const handler of [...catchers]) handler(error);
+    },
     signals: {
       on(handler) {
         handlers.add(handler);
         return () => void handlers.delete(handler);
+      },
+      onUncaught(handler) {
+        catchers.add(handler);
+        return () => void catchers.delete(handler);
       },
     },
   };

@@ -28,6 +28,7 @@ export function createProcesses(selfCommand: Processes["selfCommand"]): Processe
   return {
     spawn,
     findProgram,
+    attached,
     killMarked,
     killedForMemory,
     countMarked: (marker) => Promise.resolve(countMarked(marker)),
@@ -79,6 +80,16 @@ function start(request: SpawnRequest, pipes: ChildPipes): ChildProcess {
 
 function startFailure(child: ChildProcess): Promise<Error> {
   return new Promise((resolve) => child.once("error", resolve));
+}
+
+function attached(request: Pick<SpawnRequest, "program" | "args" | "cwd" | "env">): Promise<ChildExit> {
+  const { [BUN_SWITCH]: _, ...env } = request.env;
+  const options = { cwd: request.cwd, env, stdio: "inherit" } as const;
+  const child = literally(() => nodeSpawn(request.program, [...request.args], options));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+  });
 }
 
 class StartedChild implements Child {

@@ -9,6 +9,7 @@ import { negotiate } from "./accept.ts";
 import type { LaunchInfo, Report, ServerContext, WorkerStatus } from "./context.ts";
 import { type Address, checkCaller, checkEnvelope } from "./guard.ts";
 import { Intake, type IntakeBounds } from "./intake.ts";
+import type { KbaseService } from "./kbase_service.ts";
 import { problemResponse } from "./problem.ts";
 import { parseQuery } from "./query.ts";
 import type { Route } from "./route.ts";
@@ -26,6 +27,7 @@ export interface AppDeps {
   readonly address: () => Address;
   /** The worker of this process, or null. */
   readonly worker: () => WorkerStatus | null;
+  readonly kbase?: KbaseService | null;
   /** Told of every error that is not the caller's. */
   readonly report: Report;
   /** How much is accepted; the defaults when left out. */
@@ -64,6 +66,7 @@ export function createApp(deps: AppDeps): App {
       deps.host.clock,
       deps.intake ?? { queuedMax: LIMITS.queuedDefault, submitRate: null },
     ),
+    kbase: deps.kbase ?? null,
     startedAtMs: deps.host.clock.nowMs(),
     isDraining: () => draining.signal.aborted,
     newId: idMaker(deps.host),

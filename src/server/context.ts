@@ -4,6 +4,7 @@ import type { TaskRegistry } from "../core/task.ts";
 import type { Store } from "../store/store.ts";
 import type { Address } from "./guard.ts";
 import type { Intake } from "./intake.ts";
+import type { KbaseService } from "./kbase_service.ts";
 import type { Watchers } from "./watchers.ts";
 
 /** How this process was started, as its first line said it. */
@@ -29,6 +30,8 @@ export interface ServerContext {
   readonly registry: TaskRegistry;
   readonly launch: LaunchInfo;
   readonly watchers: Watchers;
+  /** Null where no worker of this process could run what is called. */
+  readonly kbase: KbaseService | null;
   readonly startedAtMs: number;
   /** Where the server listens; asked for at each request, as port 0 becomes a real one only by listening. */
   readonly address: () => Address;

@@ -23,7 +23,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "tasks/genome_dashboard": ["core", "kbase"],
   tasks: ["core", ...TASKS.map((task) => `tasks/${task}`)],
   kbase: ["core", "config"],
-  executor: ["core", "config", "store", "logs", "tasks"],
+  executor: ["core", "config", "kbase", "store", "logs", "tasks"],
   server: ["core", "config", "executor", "kbase", "logs", "store", "tasks"],
   cli: ["core", "config", "store", "logs", "tasks", ...TASKS.map((task) => `tasks/${task}`)].concat(
     ["kbase", "executor", "server", "verify"],
@@ -46,6 +46,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "@bomb.sh/tab": ["cli"],
   "jsonc-parser": ["config"],
   "croner": ["executor"],
+  "yaml": ["kbase"],
   "ulid": ["executor"],
   "@noble/hashes": ["executor", "logs", "verify"],
 };

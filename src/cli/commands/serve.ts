@@ -1,5 +1,6 @@
 import { asGlassboxError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { Confidential } from "../../executor/confidential.ts";
 import type { Serving } from "../../server/serve.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
 import { startRetention } from "../retaining.ts";
@@ -8,10 +9,12 @@ import { closeWorker, onStopSignals, startWorker } from "./worker.ts";
 
 /** `glassbox serve`: the API and the page over HTTP, and a worker in the same process. */
 export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
+  const confidential = new Confidential();
   return withSession(cli, flags, async (session) => {
     const { talk } = session;
     // Loaded only here: no other command should pay for the web server at its start.
     const { serve } = await import("../../server/serve.ts");
+    const { builtInOffer } = await import("./kbase_service.ts");
     const worker = await startWorker(session, "serve");
     let scheduling: Scheduling | null = null;
     const retention = startRetention(session);
@@ -22,6 +25,7 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
         launch: { mode: "serve", why: cli.plan.why },
         graceMs: LIMITS.drainMs,
         report: (error) => void talk.error(asGlassboxError(error)),
+        kbase: await builtInOffer(cli, confidential),
       });
       scheduling = startScheduler(session);
       const exitCode = await serveUntilStopped(cli, session, server, scheduling);
@@ -30,7 +34,7 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
       await Promise.all([scheduling?.stop(), retention.stop()]);
       await closeWorker(worker);
     }
-  });
+  }, { confidential });
 }
 
 async function serveUntilStopped(

@@ -36,7 +36,7 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
 }
 
 /** A worker with this session's settings, registered and ready to `work`. */
-export async function startWorker(session: Session, launch: "serve" | "worker"): Promise<Worker> {
+export async function startWorker(session: Session, launch: "serve" | "worker" | "kbase"): Promise<Worker> {
   const { settings, talk } = session;
   const worker = await Worker.create(session, {
     launch,

@@ -75,6 +75,7 @@ export class SimulatedProcess implements Caller {
           this.#handlers.add(handler);
           return () => void this.#handlers.delete(handler);
         },
+        onUncaught: template.signals.onUncaught,
       },
     };
   }
@@ -281,6 +282,7 @@ export class SimulatedProcess implements Caller {
           return path === PROGRAM || path === SETPRIV ? { path } : { missing: "not-found" as const };
         }),
       killedForMemory: () => null,
+      attached: (request) => Promise.reject(nodeError("ENOSYS", "There is no terminal", request.program)),
       countMarked: (marker) => this.#op("processes.countMarked", marker, () => marked(marker).length),
       killMarked: (marker) =>
         this.#op("processes.killMarked", marker, () => {
