@@ -67,11 +67,16 @@ export class Workers {
     return results[0]!.rowsAffected === 1;
   }
 
-  /** Workers that have not said goodbye, and those that were declared dead but whose jobs are not settled yet. */
+  /**
+   * Workers that have not said goodbye, and those that were declared dead but whose jobs are not settled yet, as whoever
+   * declared them dead may have died with it, or a late request of theirs come after it.
+   */
   async unsettled(): Promise<Worker[]> {
     const rows = await this.#core.read(statement(
       `SELECT * FROM workers WHERE stopped_at_ms IS NULL
-         OR id IN (SELECT owner FROM jobs WHERE state = 'running') ORDER BY id`,
+         OR id IN (SELECT owner FROM jobs WHERE state = 'running')
+         OR id IN (SELECT reserved_for FROM jobs WHERE state = 'queued' AND reserved_for IS NOT NULL)
+       ORDER BY id`,
     ));
     return rows.map(toWorker);
   }

@@ -113,5 +113,10 @@ onEach(
     assert.deepEqual((await store.workers.unsettled()).map(({ id }) => id), ["w1"]);
     await store.jobs.finish(held, FAILED, NOTHING);
     assert.deepEqual(await store.workers.unsettled(), []);
+    // So must one that only waits for it, as when its request came after it was declared dead.
+    const { id } = await store.jobs.submit(newJob({ reservedFor: "w1" }));
+    assert.deepEqual((await store.workers.unsettled()).map(({ id }) => id), ["w1"]);
+    assert.equal(await store.jobs.abandon(id, "w1", { code: "lost", message: "its worker is dead" }), true);
+    assert.deepEqual(await store.workers.unsettled(), []);
   },
 );
