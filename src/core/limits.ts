@@ -16,7 +16,7 @@ export const LIMITS = {
   /** Bytes of one stored chunk of lines: small enough to read quickly, large enough to store quickly. */
   chunkBytesMax: 256 * KIB,
   /** Captured bytes waiting for their commit before the child's pipes are no longer read. */
-  captureBytesMax: 4 * MIB,
+  captureBytesMax: MIB,
   /** Captured lines wait at most this long for company before they are committed. */
   captureFlushMs: 8,
   progressEventsMax: 1_000,
