@@ -6,7 +6,7 @@ import type { LaunchMode } from "../core/launch.ts";
 import { VERSION } from "../core/version.ts";
 import type { Subscription } from "../store/changes.ts";
 import { QUEUE_TOPIC } from "../store/jobs.ts";
-import type { NewJob } from "../store/transitions.ts";
+import type { ClaimFilter, NewJob } from "../store/transitions.ts";
 import { Attempt } from "./attempt.ts";
 import type { Outcome } from "./attempt_directory.ts";
 import type { ExecutorContext } from "./context.ts";
@@ -44,6 +44,9 @@ const REAP_EVERY_MS = 1_000;
 
 /** How often a worker that waits for a delayed job looks at the time again. */
 const DUE_LOOK_MS = 5_000;
+
+/** After another worker was faster: it may have left something, and its commit may have come before our look. */
+const LOOK_AGAIN_MS = 25;
 
 /** How many such looks before it also looks for what it alone can end, of attempts that were settled elsewhere. */
 const LOOKS_PER_SWEEP = 10;
@@ -182,7 +185,8 @@ export class Worker {
     const { store, host } = this.#context;
     const news = store.changes.subscribe(QUEUE_TOPIC);
     try {
-      for (let job = claimed;; job = await store.jobs.claim(this.id, { jobId, queues: [], tasks: [] })) {
+      const own = { jobId, queues: [], tasks: [] };
+      for (let job = claimed;; job = await this.#claimIfAny(own)) {
         const error = job === null ? null : await this.#start(job);
         if (error !== null || this.#lostBy !== null) return this.#lostBy ?? error;
         news.reset();
@@ -276,7 +280,13 @@ export class Worker {
     await this.#attendUnattended();
   }
 
-  /** Claims up to `places` jobs and starts them; gives the time until a delayed one is due, or null. */
+  /** Looks first, as a claim in vain would take the write lock. */
+  async #claimIfAny(filter: ClaimFilter): Promise<Job | null> {
+    const { jobs } = this.#context.store;
+    return (await jobs.outlook(this.id, filter)).isClaimable ? await jobs.claim(this.id, filter) : null;
+  }
+
+  /** Claims up to `places` jobs and starts them; gives the time until it is worth looking again, null when only news can make it so. */
   async #claimSome(places: number): Promise<number | null> {
     const { store, registry, host } = this.#context;
     const { queues } = this.#options;
@@ -284,19 +294,20 @@ export class Worker {
     // What is left of a full disk is for the jobs that run already.
     if (!store.takesNew) return REAP_EVERY_MS;
     try {
-      // The first claim alone asks whether there is anything at all; the others then share one group commit.
+      // Only a look: a claim in vain would take the write lock, in every idle worker, at every commit of anybody.
+      const { isClaimable, dueMs } = await store.jobs.outlook(this.id, filter);
+      if (!isClaimable) return dueMs === null ? null : Math.max(1, dueMs - host.clock.nowMs());
       const first = await store.jobs.claim(this.id, filter);
-      if (first !== null) {
-        void this.#start(first);
-        const more = Array.from({ length: places - 1 }, () => store.jobs.claim(this.id, filter));
-        // A claim that failed must not keep those that succeeded from being started.
-        const outcomes = await Promise.allSettled(more);
-        for (const outcome of outcomes) {
-          if (outcome.status === "fulfilled" && outcome.value !== null) void this.#start(outcome.value);
-        }
+      if (first === null) return LOOK_AGAIN_MS;
+      void this.#start(first);
+      // The others share one group commit.
+      const more = Array.from({ length: places - 1 }, () => store.jobs.claim(this.id, filter));
+      // A claim that failed must not keep those that succeeded from being started.
+      const outcomes = await Promise.allSettled(more);
+      for (const outcome of outcomes) {
+        if (outcome.status === "fulfilled" && outcome.value !== null) void this.#start(outcome.value);
       }
-      const dueMs = await store.jobs.nextDueMs(queues);
-      return dueMs === null ? null : Math.max(1, dueMs - host.clock.nowMs());
+      return 1;
     } catch (error) {
       this.#report(error, null);
       return REAP_EVERY_MS;

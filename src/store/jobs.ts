@@ -30,6 +30,7 @@ import {
   type LineChunk,
   linesStatement,
   type NewJob,
+  outlookStatement,
   partialStatement,
   type Retry,
   retryStatements,
@@ -53,6 +54,13 @@ export interface ListFilter {
   readonly limit: number;
   /** Only jobs before this id; ids are in order of submission. */
   readonly before?: string;
+}
+
+/** What a worker has to expect of its queues. */
+export interface Outlook {
+  readonly isClaimable: boolean;
+  /** In wall-clock milliseconds; null when no delayed job waits, or one can be claimed now. */
+  readonly dueMs: number | null;
 }
 
 /** What an attempt adds to its record in one commit. */
@@ -143,16 +151,14 @@ export class Jobs {
     }
   }
 
-  /** When the next of these queues' delayed jobs may be claimed, in wall-clock milliseconds; null when none waits. */
-  async nextDueMs(queues: readonly string[]): Promise<number | null> {
-    const rows = await this.#core.read(statement(
-      `SELECT min(not_before_ms) AS due FROM jobs WHERE state = 'queued' AND not_before_ms > ?
-         AND queue IN (SELECT value FROM json_each(?))`,
-      this.#now(),
-      JSON.stringify(queues),
-    ));
-    const due = rows[0]?.due;
-    return due === null || due === undefined ? null : Number(due);
+  /** Whether there is something for `claim` to take, and if not, when the next delayed job may be claimed. Only reads. */
+  async outlook(worker: string, filter: ClaimFilter): Promise<Outlook> {
+    const rows = await this.#core.read(outlookStatement(worker, filter, this.#now()));
+    const { claimable, due } = rows[0]!;
+    return {
+      isClaimable: Number(claimable) === 1,
+      dueMs: due === null || due === undefined ? null : Number(due),
+    };
   }
 
   /** T6: the last output and the return to the queue in one commit. False when the job was asked to stop. */

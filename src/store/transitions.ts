@@ -117,27 +117,51 @@ const MAY_RUN = `NOT EXISTS (
   AND (concurrency_key IS NULL OR NOT EXISTS (
     SELECT 1 FROM jobs AS other WHERE other.state = 'running' AND other.concurrency_key = jobs.concurrency_key))`;
 
+/** Selects the id that a claim of `worker` (?1) would take now (?2); the filter's own arguments follow these. */
+function claimable(filter: ClaimFilter): Statement {
+  if (filter.jobId !== null) {
+    return statement(
+      `SELECT id FROM jobs WHERE id = ?3 AND state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
+         AND (reserved_for IS NULL OR reserved_for = ?1) AND ${MAY_RUN}`,
+      filter.jobId,
+    );
+  }
+  return statement(
+    `SELECT id FROM jobs WHERE state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
+       AND (reserved_for IS NULL OR reserved_for = ?1)
+       AND queue IN (SELECT value FROM json_each(?3)) AND task IN (SELECT value FROM json_each(?4))
+       AND ${MAY_RUN}
+       ORDER BY priority DESC, id LIMIT 1`,
+    JSON.stringify(filter.queues),
+    JSON.stringify(filter.tasks),
+  );
+}
+
+/** Asks whether a claim would find a job, and if not, when the next delayed one is due: both at the same moment. */
+export function outlookStatement(worker: string, filter: ClaimFilter, atMs: number): Statement {
+  const { sql, args } = claimable(filter);
+  const waiting = filter.jobId === null ? "queue IN (SELECT value FROM json_each(?3))" : "id = ?3";
+  return statement(
+    `SELECT claimable, CASE claimable WHEN 0 THEN
+       (SELECT min(not_before_ms) FROM jobs WHERE state = 'queued' AND not_before_ms > ?2 AND ${waiting}) END AS due
+     FROM (SELECT EXISTS (${sql}) AS claimable)`,
+    worker,
+    atMs,
+    ...args,
+  );
+}
+
 /**
  * Claims one job. One at a time, as the next may be claimed only with this one counted; several claims still
  * share a group commit.
  */
 export function claimStatements(worker: string, filter: ClaimFilter, atMs: number): Statement[] {
-  const which = filter.jobId === null
-    ? `SELECT id FROM jobs WHERE state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
-         AND (reserved_for IS NULL OR reserved_for = ?1)
-         AND queue IN (SELECT value FROM json_each(?3)) AND task IN (SELECT value FROM json_each(?4))
-         AND ${MAY_RUN}
-         ORDER BY priority DESC, id LIMIT 1`
-    : `SELECT id FROM jobs WHERE id = ?3 AND state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
-         AND (reserved_for IS NULL OR reserved_for = ?1) AND ${MAY_RUN}`;
-  const args = filter.jobId === null
-    ? [JSON.stringify(filter.queues), JSON.stringify(filter.tasks)]
-    : [filter.jobId];
+  const { sql, args } = claimable(filter);
   return [
     statement(
       `UPDATE jobs SET state = 'running', epoch = epoch + 1, owner = ?1, reserved_for = NULL,
          started_at_ms = coalesce(started_at_ms, ?2)
-       WHERE id IN (${which})
+       WHERE id IN (${sql})
          AND NOT EXISTS (SELECT 1 FROM workers WHERE id = ?1 AND stopped_at_ms IS NOT NULL) RETURNING *`,
       worker,
       atMs,

@@ -50,7 +50,7 @@ onEach(
   },
 );
 
-onEach("claim() waits for the time a job was delayed to, and nextDueMs() tells it", async (db) => {
+onEach("claim() waits for the time a job was delayed to, and outlook() tells it", async (db) => {
   const store = await db.open();
   const late = newJob({ delayMs: 3600_000 });
   await store.jobs.submit(late);
@@ -58,8 +58,34 @@ onEach("claim() waits for the time a job was delayed to, and nextDueMs() tells i
   assert.equal(await store.jobs.claim("w", claimAny({ jobId: late.id })), null);
   const { createdAtMs, notBeforeMs } = await store.jobs.get(late.id);
   assert.equal(notBeforeMs - createdAtMs, 3600_000);
-  assert.equal(await store.jobs.nextDueMs(["default"]), notBeforeMs);
-  assert.equal(await store.jobs.nextDueMs(["other"]), null);
+  const nothing = { isClaimable: false, dueMs: null };
+  assert.deepEqual(await store.jobs.outlook("w", claimAny()), { isClaimable: false, dueMs: notBeforeMs });
+  assert.deepEqual(await store.jobs.outlook("w", claimAny({ queues: ["other"] })), nothing);
+});
+
+onEach("outlook() tells exactly when claim() would find something", async (db) => {
+  const store = await db.open();
+  const look = async (worker = "w", filter = claimAny()) =>
+    (await store.jobs.outlook(worker, filter)).isClaimable;
+  assert.equal(await look(), false);
+  const kept = newJob({ reservedFor: "cli" });
+  await store.jobs.submit(kept);
+  assert.deepEqual([await look("w"), await look("cli")], [false, true]);
+  assert.deepEqual([
+    await look("cli", claimAny({ jobId: kept.id })),
+    await look("w", claimAny({ jobId: kept.id })),
+  ], [
+    true,
+    false,
+  ]);
+  await store.jobs.submit(newJob());
+  assert.equal(await look("w", claimAny({ tasks: ["unknown"] })), false);
+  await store.queues.setPaused("default", true);
+  assert.equal(await look(), false);
+  await store.queues.setPaused("default", false);
+  assert.equal(await look(), true);
+  assert.notEqual(await store.jobs.claim("w", claimAny()), null);
+  assert.equal(await look(), false);
 });
 
 onEach("claim() takes nothing from a paused queue, and no more from a bounded one than fits", async (db) => {
