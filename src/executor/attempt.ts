@@ -227,8 +227,6 @@ export class Attempt {
     // The last lines may wait long for their commit; should this process die meanwhile, its job has ended all the same.
     if (recorder.isStoring) await this.#note(work, recorder, recorder.end(), wallMs);
     const last = await recorder.close();
-    const { droppedProgress } = this.#reports;
-    if (droppedProgress > 0) this.#reports.event("progress_dropped", { droppedProgress });
     await this.#reports.settled();
     const finish = await this.#note(work, recorder, last, wallMs);
     this.#unrecorded = { finish, last };
@@ -253,7 +251,8 @@ export class Attempt {
       peakMemoryBytes: work.usage.peakMemoryBytes,
       ...recorder.totals,
     };
-    const finish = { ...this.#cleaned(this.#verdict(work)), evidence } satisfies Finish;
+    const { droppedProgress } = this.#reports;
+    const finish = { ...this.#cleaned(this.#verdict(work)), evidence, droppedProgress } satisfies Finish;
     await this.#directory.saveOutcome(finish, last).catch(() => undefined);
     return finish;
   }

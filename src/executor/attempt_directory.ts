@@ -12,6 +12,7 @@ const SavedOutcome = z.lazy(() =>
       resultJson: z.string().nullable(),
       failure: z.any(),
       evidence: z.any(),
+      droppedProgress: z.number().default(0),
     }),
     chunks: z.array(z.object({ firstSeq: z.number(), lastSeq: z.number(), frames: z.string() })),
   })

@@ -59,16 +59,15 @@ async function recordOnce(
   const { job, fence, keepFor } = ended;
   if (!mayRetry(job, finish)) return await finishForGood(context, fence, finish, last);
   const delayMs = backoffDelayMs(host.random, job.backoffMs, job.epoch);
-  const retry = { failure: finish.failure!, evidence: finish.evidence, delayMs, reservedFor: keepFor };
+  const retry = { ...told(finish), failure: finish.failure!, delayMs, reservedFor: keepFor };
   if (await store.jobs.retry(fence, retry, last)) return;
   // Someone asked the job to stop while it failed: the output is stored by now, and there is no next attempt.
-  const cancelled: Finish = {
-    state: "cancelled",
-    resultJson: null,
-    failure: null,
-    evidence: finish.evidence,
-  };
+  const cancelled: Finish = { ...told(finish), state: "cancelled", resultJson: null, failure: null };
   await store.jobs.finish(fence, cancelled, { chunks: [], partials: {} });
+}
+
+function told({ evidence, droppedProgress = 0 }: Finish): Pick<Finish, "evidence" | "droppedProgress"> {
+  return { evidence, droppedProgress };
 }
 
 /** A server may refuse a row that an embedded file would take; the job must end all the same, and say why. */

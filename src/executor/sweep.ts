@@ -16,6 +16,24 @@ export async function sweep(context: ExecutorContext): Promise<void> {
     const [, jobId, epoch] = /^([0-9a-z]+)\.(\d+)$/.exec(name) ?? [];
     if (jobId !== undefined) await sweepAttempt(context, jobId, Number(epoch));
   }
+  await sweepLocks(context);
+}
+
+/** Lock files of workers that were declared dead: those who did that, on other machines, could not remove them. */
+async function sweepLocks({ host, store }: ExecutorContext): Promise<void> {
+  const names = await host.files.list(`${store.runDirectory}/workers`).catch(() => []);
+  const ids = names.flatMap((name) => /^([0-9a-z]+)\.lock$/.exec(name)?.[1] ?? []);
+  for (const id of await store.workers.stoppedOf(ids)) {
+    const path = livenessPath(store.runDirectory, id);
+    const lock = await host.locks.tryAcquire(path);
+    // It was stopped for long and has not noticed yet that it is dead; it removes the file itself.
+    if (lock === null) continue;
+    try {
+      await host.files.remove(path);
+    } finally {
+      lock.release();
+    }
+  }
 }
 
 async function sweepAttempt(context: ExecutorContext, jobId: string, epoch: number): Promise<void> {

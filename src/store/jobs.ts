@@ -1,15 +1,6 @@
 import { GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
-import type {
-  Attempt,
-  ExitEvidence,
-  Job,
-  JobEvent,
-  JobFailure,
-  JobState,
-  JobSummary,
-  StreamName,
-} from "../core/job.ts";
+import type { Attempt, Job, JobEvent, JobFailure, JobState, JobSummary, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
 import type { Result } from "./driver.ts";
@@ -22,6 +13,7 @@ import {
   type ClaimFilter,
   claimStatements,
   droppedStatements,
+  type Ended,
   eventAgainStatement,
   eventStatements,
   type Fence,
@@ -163,7 +155,7 @@ export class Jobs {
 
   /** T6: the last output and the return to the queue in one commit. False when the job was asked to stop. */
   async retry(fence: Fence, retry: Retry, last: Captured): Promise<boolean> {
-    const output = this.#lastStatements(fence, retry.evidence, last);
+    const output = this.#lastStatements(fence, retry, last);
     const isDone = async () => {
       const job = await this.find(fence.jobId);
       return job !== null && job.epoch >= fence.epoch && job.owner !== fence.worker;
@@ -220,7 +212,7 @@ export class Jobs {
 
   /** T4, T5, T10: the last output and the final state in one commit. */
   async finish(fence: Fence, finish: Finish, last: Captured): Promise<void> {
-    const output = this.#lastStatements(fence, finish.evidence, last);
+    const output = this.#lastStatements(fence, finish, last);
     const isDone = async () => {
       const job = await this.find(fence.jobId);
       return job?.state === finish.state && job.owner === fence.worker && job.epoch === fence.epoch;
@@ -339,8 +331,8 @@ export class Jobs {
   }
 
   /** What goes into the commit that ends an attempt, before the end itself. */
-  #lastStatements(fence: Fence, evidence: ExitEvidence | null, last: Captured) {
-    return [...this.#outputStatements(fence, last), ...droppedStatements(fence, evidence, this.#now())];
+  #lastStatements(fence: Fence, ended: Ended, last: Captured) {
+    return [...this.#outputStatements(fence, last), ...droppedStatements(fence, ended, this.#now())];
   }
 
   #outputStatements(fence: Fence, captured: Captured) {

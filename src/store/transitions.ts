@@ -224,28 +224,11 @@ export function eventStatements(fence: Fence, kind: string, data: unknown, atMs:
   ];
 }
 
-/**
- * Says what of an attempt's output was dropped, once, in the commit that ends the attempt: evidence of a loss without
- * its event, or the event without its evidence, would be found by nobody.
- */
-export function droppedStatements(fence: Fence, evidence: ExitEvidence | null, atMs: number): Statement[] {
-  if (evidence === null || evidence.droppedLines === 0) return [];
-  const { droppedLines, droppedBytes } = evidence;
-  return [
-    statement(
-      `INSERT INTO events (job_id, seq, epoch, kind, data, at_ms)
-       SELECT ?1, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE job_id = ?1), ?2, 'output_dropped',
-         json_object('droppedLines', ?3, 'droppedBytes', ?4, 'outputBytesMax', output_bytes_max), ?5
-       FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running'
-         AND NOT EXISTS (SELECT 1 FROM events WHERE job_id = ?1 AND epoch = ?2 AND kind = 'output_dropped')`,
-      fence.jobId,
-      fence.epoch,
-      droppedLines,
-      droppedBytes,
-      atMs,
-      fence.worker,
-    ),
-  ];
+/** What is known at the end of an attempt about what of it is not stored. */
+export interface Ended {
+  readonly evidence: ExitEvidence | null;
+  /** Reports of progress beyond the bound, which were not stored; none when left out. */
+  readonly droppedProgress?: number;
 }
 
 /** The same event once more after a lost answer: only where it is not there. `twins` were told in the same millisecond. */
@@ -269,11 +252,48 @@ export function eventAgainStatement(
   );
 }
 
-export interface Finish {
+/**
+ * Says what of an attempt was dropped, once, in the commit that ends it: evidence of a loss without its event, or the
+ * event without its evidence, would be found by nobody.
+ */
+export function droppedStatements(
+  fence: Fence,
+  { evidence, droppedProgress = 0 }: Ended,
+  atMs: number,
+): Statement[] {
+  const output = evidence === null || evidence.droppedLines === 0 ? [] : [droppedStatement(
+    fence,
+    "output_dropped",
+    { droppedLines: evidence.droppedLines, droppedBytes: evidence.droppedBytes },
+    "json_object('outputBytesMax', output_bytes_max)",
+    atMs,
+  )];
+  const progress = droppedProgress === 0
+    ? []
+    : [droppedStatement(fence, "progress_dropped", { droppedProgress }, "'{}'", atMs)];
+  return [...output, ...progress];
+}
+
+/** An event that is told once for each attempt; `also` is JSON made in SQL, with what only the row knows. */
+function droppedStatement(fence: Fence, kind: string, data: unknown, also: string, atMs: number): Statement {
+  return statement(
+    `INSERT INTO events (job_id, seq, epoch, kind, data, at_ms)
+     SELECT ?1, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE job_id = ?1), ?2, ?3, json_patch(?4, ${also}), ?5
+     FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running'
+       AND NOT EXISTS (SELECT 1 FROM events WHERE job_id = ?1 AND epoch = ?2 AND kind = ?3)`,
+    fence.jobId,
+    fence.epoch,
+    kind,
+    JSON.stringify(data),
+    atMs,
+    fence.worker,
+  );
+}
+
+export interface Finish extends Ended {
   readonly state: Extract<JobState, "completed" | "failed" | "cancelled">;
   readonly resultJson: string | null;
   readonly failure: JobFailure | null;
-  readonly evidence: ExitEvidence | null;
 }
 
 export function finishStatements(fence: Fence, finish: Finish, atMs: number): Statement[] {
@@ -314,9 +334,8 @@ export function finishStatements(fence: Fence, finish: Finish, atMs: number): St
   ];
 }
 
-export interface Retry {
+export interface Retry extends Ended {
   readonly failure: JobFailure;
-  readonly evidence: ExitEvidence | null;
   readonly delayMs: number;
   /** The command line that runs the job itself, and is to run it again; null for any worker. */
   readonly reservedFor: string | null;

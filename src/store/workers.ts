@@ -94,6 +94,17 @@ export class Workers {
     await writing.catch((error) => this.#confirm(error, stopped, id));
   }
 
+  /** Which of these have said goodbye or were declared dead, and hold no job any more. */
+  async stoppedOf(ids: readonly string[]): Promise<string[]> {
+    if (ids.length === 0) return [];
+    const rows = await this.#core.read(statement(
+      `SELECT id FROM workers WHERE stopped_at_ms IS NOT NULL AND id IN (SELECT value FROM json_each(?))
+         AND id NOT IN (SELECT owner FROM jobs WHERE state = 'running') ORDER BY id`,
+      JSON.stringify(ids),
+    ));
+    return rows.map((row) => String(row.id));
+  }
+
   /** Workers that have not said goodbye. */
   async open(): Promise<Worker[]> {
     const rows = await this.#core.read(

@@ -337,22 +337,25 @@ onEach(
     const fence = await runningJob(store, "w", { maxAttempts: 2, outputBytesMax: 150 });
     await store.jobs.cancel(fence.jobId, "user", "");
     const failure = { code: "program_failed", message: "" } as const;
-    const retry = { failure, evidence: DROPPED, delayMs: 0, reservedFor: null };
+    const dropped = { evidence: DROPPED, droppedProgress: 7 };
+    const retry = { ...dropped, failure, delayMs: 0, reservedFor: null };
     assert.equal(await store.jobs.retry(fence, retry, NO_OUTPUT), false);
-    await store.jobs.finish(fence, { ...COMPLETED, evidence: DROPPED }, NO_OUTPUT);
+    await store.jobs.finish(fence, { ...COMPLETED, ...dropped }, NO_OUTPUT);
     const events = await store.jobs.events(fence.jobId, 0, 10);
     assert.deepEqual(events.map(({ kind }) => kind), [
       "submitted",
       "claimed",
       "cancel_requested",
       "output_dropped",
+      "progress_dropped",
       "finished",
     ]);
+    assert.deepEqual(events[4]!.data, { droppedProgress: 7 });
     assert.deepEqual(events[3]!.data, { droppedLines: 3, droppedBytes: 30, outputBytesMax: 150 });
     await assert.rejects(
-      store.jobs.finish(fence, { ...COMPLETED, evidence: DROPPED }, NO_OUTPUT),
+      store.jobs.finish(fence, { ...COMPLETED, ...dropped }, NO_OUTPUT),
       refusedAs("fenced"),
     );
-    assert.equal((await store.jobs.events(fence.jobId, 0, 10)).length, 5);
+    assert.equal((await store.jobs.events(fence.jobId, 0, 10)).length, 6);
   },
 );
