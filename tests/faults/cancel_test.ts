@@ -8,7 +8,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Attempt, Job } from "../../src/core/job.ts";
-import { newSandbox, programs, type Running, type Sandbox, type Server } from "../support/glassbox.ts";
+import {
+  newSandbox,
+  type Program,
+  programs,
+  type Running,
+  type Sandbox,
+  type Server,
+} from "../support/glassbox.ts";
 import {
   NOTE,
   type Note,
@@ -41,6 +48,8 @@ interface Shape {
   readonly group?: readonly string[];
   /** The root lives until it is killed, so the grace period is used up. */
   readonly deaf: boolean;
+  /** What of its output is stored at most. */
+  readonly outputBytesMax?: number;
 }
 
 const PRELUDE = `exec 9>"$1"; fifo=$1; ${NOTE}
@@ -103,11 +112,12 @@ const SHAPES: readonly Shape[] = [
     deaf: false,
   },
   {
-    name: "twenty thousand lines a second",
-    // A flood as fast as it can takes processor and database from everybody, which is not what is measured here.
-    script: "trap 'note term root; exit 0' TERM; note up root; while :; do seq 1000; sleep 0.05; done",
+    name: "a flood",
+    // As fast as it can, until nothing more of it is stored: the pipe is then emptied all the same.
+    script: "trap 'note term root; exit 0' TERM; note up root; while :; do seq 1000; done",
     ups: 1,
     deaf: false,
+    outputBytesMax: 64 * 1024 * 1024,
   },
 ];
 
@@ -189,8 +199,10 @@ async function byCommand(sandbox: Sandbox, server: Server, tree: Tree): Promise<
 }
 
 async function byInterrupt(sandbox: Sandbox, tree: Tree): Promise<Felled & { running: Running }> {
-  const grace = ["--grace", `${tree.graceMs}ms`];
-  const running = sandbox.start(["run", "--json", ...grace, "--", tree.program, ...tree.args]);
+  const { outputBytesMax } = tree.shape;
+  const bound = outputBytesMax === undefined ? [] : ["--output-max", String(outputBytesMax)];
+  const bounds = ["--grace", `${tree.graceMs}ms`, ...bound];
+  const running = sandbox.start(["run", "--json", ...bounds, "--", tree.program, ...tree.args]);
   await tree.ready;
   const askedMs = uptimeMs();
   running.signal("SIGINT");
@@ -204,9 +216,15 @@ function json(body: unknown): RequestInit {
 }
 
 async function submit(server: Server, sandbox: Sandbox, tree: Tree): Promise<string> {
-  const { program, args, graceMs } = tree;
+  const { program, args, graceMs, shape: { outputBytesMax } } = tree;
   const input = { program, args, cwd: sandbox.cwd };
-  const response = await fetch(`${server.url}/api/v1/jobs`, json({ task: "exec", input, graceMs }));
+  const request = {
+    task: "exec",
+    input,
+    graceMs,
+    ...(outputBytesMax === undefined ? {} : { outputBytesMax }),
+  };
+  const response = await fetch(`${server.url}/api/v1/jobs`, json(request));
   const document = await response.json();
   assert.equal(response.status, 201, JSON.stringify(document));
   return document.id;
@@ -257,44 +275,56 @@ async function ended(server: Server, job: string): Promise<Shown> {
   return { job: rest.job ?? rest, attempts };
 }
 
+/** Fells so many trees, some side by side, and fails for each that took too long. */
+async function fell(program: Program, shapes: readonly Shape[], trees: number): Promise<void> {
+  await using sandbox = await newSandbox(program);
+  const random = randomOf(SEED);
+  await using server = await sandbox.serve(["--workers", "2"]);
+  // Most trees are felled through the server while another process runs them.
+  await using _worker = await sandbox.worker(["--concurrency", String(AT_ONCE)]);
+  const figures: Awaited<ReturnType<typeof measure>>[] = [];
+  let planted = 0;
+  const lane = async () => {
+    while (planted < trees) {
+      const number = planted++;
+      const tree = await plant(sandbox, shapes[number % shapes.length]!, random, number);
+      const way = random.int(1, 10);
+      const felled = way <= 6
+        ? await overHttp(sandbox, server, tree)
+        : way <= 8
+        ? await byCommand(sandbox, server, tree)
+        : await byInterrupt(sandbox, tree);
+      figures.push(await measure(server, felled));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+
+  const signal = spreadText("cancel to TERM", spreadOf(figures.map(({ signalMs }) => signalMs)));
+  const gone = spreadText("end of grace to tree gone", spreadOf(figures.map((one) => one.afterGraceMs)));
+  const record = spreadText("end of grace to record", spreadOf(figures.map((one) => one.recordedMs)));
+  console.log([signal, gone, record].map((line) => `  ${program.name}: ${line}`).join("\n"));
+  const late = figures.filter((one) =>
+    one.signalMs > SIGNAL_MS || one.afterGraceMs > GONE_MS || one.recordedMs > GONE_MS
+  );
+  assert.deepEqual(late, [], `cancel took too long, seed ${SEED}; ${signal}; ${gone}`);
+  assert.deepEqual(
+    pidsWith(`XDG_STATE_HOME=${sandbox.env.XDG_STATE_HOME}`).length,
+    2,
+    "something was left running",
+  );
+  const verdict = await sandbox.run(["verify", "--quiet"]);
+  assert.equal(verdict.code, 0, `verify found, seed ${SEED}: ${verdict.out}`);
+}
+
+const FLOODS = SHAPES.filter(({ outputBytesMax }) => outputBytesMax !== undefined);
+
 for (const program of programs()) {
   Deno.test(`${TREES} trees of processes are cancelled in time (${program.name}, seed ${SEED})`, async () => {
-    await using sandbox = await newSandbox(program);
-    const random = randomOf(SEED);
-    await using server = await sandbox.serve(["--workers", "2"]);
-    // Most trees are felled through the server while another process runs them.
-    await using _worker = await sandbox.worker(["--concurrency", String(AT_ONCE)]);
-    const figures: Awaited<ReturnType<typeof measure>>[] = [];
-    let planted = 0;
-    const lane = async () => {
-      while (planted < TREES) {
-        const number = planted++;
-        const tree = await plant(sandbox, SHAPES[number % SHAPES.length]!, random, number);
-        const way = random.int(1, 10);
-        const felled = way <= 6
-          ? await overHttp(sandbox, server, tree)
-          : way <= 8
-          ? await byCommand(sandbox, server, tree)
-          : await byInterrupt(sandbox, tree);
-        figures.push(await measure(server, felled));
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, lane));
+    await fell(program, SHAPES, TREES);
+  });
 
-    const signal = spreadText("cancel to TERM", spreadOf(figures.map(({ signalMs }) => signalMs)));
-    const gone = spreadText("end of grace to tree gone", spreadOf(figures.map((one) => one.afterGraceMs)));
-    const record = spreadText("end of grace to record", spreadOf(figures.map((one) => one.recordedMs)));
-    console.log([signal, gone, record].map((line) => `  ${program.name}: ${line}`).join("\n"));
-    const late = figures.filter((one) =>
-      one.signalMs > SIGNAL_MS || one.afterGraceMs > GONE_MS || one.recordedMs > GONE_MS
-    );
-    assert.deepEqual(late, [], `cancel took too long, seed ${SEED}; ${signal}; ${gone}`);
-    assert.deepEqual(
-      pidsWith(`XDG_STATE_HOME=${sandbox.env.XDG_STATE_HOME}`).length,
-      2,
-      "something was left running",
-    );
-    const verdict = await sandbox.run(["verify", "--quiet"]);
-    assert.equal(verdict.code, 0, `verify found, seed ${SEED}: ${verdict.out}`);
+  const floods = Math.ceil(TREES / 4);
+  Deno.test(`${floods} floods side by side are cancelled in time (${program.name}, seed ${SEED})`, async () => {
+    await fell(program, FLOODS, floods);
   });
 }
