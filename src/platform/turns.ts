@@ -3,7 +3,7 @@
 import { setImmediate } from "node:timers";
 import { engine } from "./runtime.ts";
 
-/** All streams together work so long in one turn: a pipe full of short lines takes longer by itself. */
+/** All streams together work so long in one turn, and a piece more. */
 const TURN_MS = 4;
 /** After so much work the kernel is asked what has come in meanwhile. */
 const LISTEN_AFTER_MS = 10;
