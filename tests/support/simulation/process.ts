@@ -27,6 +27,8 @@ export interface Surroundings {
   readonly script: Script;
   readonly lateMs: number;
   readonly latencyMs: number;
+  /** How many requests are under way that will arrive late, also those of the dead. */
+  lateRequests: number;
   readonly isServerForm: boolean;
   /** True when this mishap happens now. */
   happens(fault: FaultName, subject: string): boolean;
@@ -149,7 +151,11 @@ export class SimulatedProcess implements Caller {
     const happens = this.#happens;
     await clock.sleep(Math.ceil(random.next() * latencyMs));
     // What was sent arrives, late perhaps, also when its sender is dead by then.
-    if (happens("lateRequest", "request")) await clock.sleep(random.int(500, 25_000));
+    if (happens("lateRequest", "request")) {
+      this.#around.lateRequests++;
+      await clock.sleep(random.int(500, 25_000));
+      this.#around.lateRequests--;
+    }
     if (happens("lostRequest", "request")) throw new TypeError("fetch failed");
     const value = attempted(work);
     if (happens("hang", "answer")) await clock.sleep(30_000);

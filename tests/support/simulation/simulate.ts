@@ -108,7 +108,7 @@ async function rest(world: World): Promise<void> {
   );
   const others = () => world.alive.filter((process) => !healthy.includes(process));
   // A request that was under way may still submit a job when all others have ended.
-  const isQuiet = () => others().length === 0 && openJobs(world) === 0;
+  const isQuiet = () => others().length === 0 && world.lateRequests === 0 && openJobs(world) === 0;
   await settled(world, isQuiet, "nothing is queued or running, and all others have ended", others);
   for (const process of healthy) process.raise("SIGTERM");
   await settled(world, () => world.alive.length === 0, "the healthy workers end", () => world.alive);

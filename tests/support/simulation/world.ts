@@ -53,6 +53,7 @@ export class World implements Surroundings {
   readonly script;
   lateMs: number;
   latencyMs: number;
+  lateRequests = 0;
   #faultsOn = true;
   #hash = 0x811c9dc5;
   #hash2 = 0x01000193;
