@@ -2,6 +2,7 @@
 import { asGlassboxError } from "../../../src/core/errors.ts";
 import type { ExecutorContext } from "../../../src/executor/context.ts";
 import { reap } from "../../../src/executor/reaper.ts";
+import { sweep } from "../../../src/executor/sweep.ts";
 import { retain } from "../../../src/executor/retention.ts";
 import { Scheduler } from "../../../src/executor/scheduler.ts";
 import { idMaker, prepareJob } from "../../../src/executor/submit.ts";
@@ -27,6 +28,8 @@ export async function openSession(world: World, process: SimulatedProcess): Prom
     for (const { jobId, as } of await reap(context)) {
       world.trace(`${process.name} settles ${world.short(jobId)} as ${as}`);
     }
+    // As every start does: others may have settled what was left on this machine.
+    await sweep(context);
   } catch (error) {
     world.trace(`${process.name} cannot settle: ${asGlassboxError(error).code}`);
   }
