@@ -273,6 +273,42 @@ export interface Network {
   listen(request: ListenRequest): Promise<Listener>;
 }
 
+/** A column to read: `text` refuses blobs; `number` refuses text, but for blank text, which reads as null; `numberOrNull` reads all but numbers as null. */
+export interface ForeignColumn {
+  readonly name: string;
+  readonly as: "text" | "number" | "numberOrNull";
+}
+
+export interface ForeignQuery {
+  readonly table: string;
+  readonly columns: readonly ForeignColumn[];
+  /** Only rows whose column holds this text. */
+  readonly where?: { readonly column: string; readonly is: string };
+  /**
+   * `inserted` reads in pieces, of any number of rows, by row id. `natural` reads at once, in the order in which
+   * SQLite finds the rows without being told one: by the key where an index gives the answer.
+   */
+  readonly order: "inserted" | "natural";
+  /** Leaves each text as ByteText, for who reads far more than it keeps. */
+  readonly bytes?: boolean;
+}
+
+/** The values of one row in the order of the query's columns; infinity stays a number. */
+export type ForeignRow = readonly (string | number | null)[];
+
+/** Someone else's SQLite file, open for reading only. Reading does not yield: open it in a process that may be killed. */
+export interface ForeignDatabase {
+  /** The table's columns as they are spelled, or null when there is no such table. Throws for a view or virtual table. */
+  columns(table: string): readonly string[] | null;
+  rows(query: ForeignQuery): Iterable<ForeignRow>;
+  close(): void;
+}
+
+export interface Databases {
+  /** Opens a stranger's file after checking that it is whole. `display` is the name it has in errors. */
+  openForeign(path: string, display: string): Promise<ForeignDatabase>;
+}
+
 /** What this process is, for the first line and `version`. */
 export interface About {
   readonly engine: "bun" | "deno" | "node" | "memory";
@@ -296,4 +332,5 @@ export interface Host {
   readonly terminal: Terminal;
   readonly signals: Signals;
   readonly network: Network;
+  readonly databases: Databases;
 }

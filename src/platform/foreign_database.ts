@@ -1,0 +1,305 @@
+/** SQLite files that strangers made: opened for reading only, checked first, and read with no trust in their text. */
+
+import { Buffer } from "node:buffer";
+import * as fs from "node:fs/promises";
+import type { Database } from "libsql";
+import { textOfBytes } from "../core/byte_text.ts";
+import { GlassboxError, messageOf } from "../core/errors.ts";
+import type { ForeignColumn, ForeignDatabase, ForeignQuery, ForeignRow } from "../core/host.ts";
+import { LIMITS } from "../core/limits.ts";
+
+/** `trusted_schema` keeps what the file's own schema calls from doing harm; the limit holds for the whole process. */
+const PRAGMAS = [
+  "query_only = ON",
+  "trusted_schema = OFF",
+  "cell_size_check = ON",
+  "mmap_size = 0",
+  "ignore_check_constraints = ON",
+  "temp_store = MEMORY",
+  `hard_heap_limit = ${LIMITS.foreignHeapBytesMax}`,
+];
+
+/** Few enough for their text to stay small, many enough for a call to cost nothing beside them. */
+const ROWS_AT_ONCE = 1_000;
+
+/** A function of SQLite takes 100 arguments; a text column needs three of them. */
+const COLUMNS_IN_ONE_CALL = 30;
+
+const MAGIC = "SQLite format 3\0";
+
+/** Opens the file at `path`; every fault is told as one of the file that is called `display`. */
+export async function openForeign(path: string, display: string): Promise<ForeignDatabase> {
+  const sizeBytes = await demandDatabase(path, display);
+  const { default: Library } = await import("libsql");
+  const file = { display, sizeBytes };
+  let database: Database | null = null;
+  try {
+    database = new Library(await addressOf(path));
+    for (const pragma of PRAGMAS) database.exec(`PRAGMA ${pragma}`);
+    const opened = new ForeignFile(database, file);
+    opened.check();
+    return opened;
+  } catch (error) {
+    database?.close();
+    throw asFileFault(error, file);
+  }
+}
+
+interface FileName {
+  readonly display: string;
+  readonly sizeBytes: number;
+}
+
+async function demandDatabase(path: string, display: string): Promise<number> {
+  const handle = await fs.open(path, "r").catch((error) => {
+    const denied = ["EACCES", "EPERM"].includes((error as { code?: string }).code ?? "");
+    const why = denied ? "permission is denied" : "there is no such file";
+    throw new GlassboxError(
+      denied ? "input_denied" : "input_missing",
+      `Cannot read database ${display}: ${why}`,
+    );
+  });
+  try {
+    const stats = await handle.stat();
+    if (!stats.isFile()) throw refused(display, "a file", "a directory or a device");
+    const { size } = stats;
+    if (size > LIMITS.foreignDatabaseBytesMax) {
+      throw refused(display, `at most ${LIMITS.foreignDatabaseBytesMax} bytes`, `${size} bytes`);
+    }
+    const head = Buffer.alloc(100);
+    await handle.read(head, 0, 100, 0);
+    if (head.toString("latin1", 0, 16) !== MAGIC) {
+      throw refused(
+        display,
+        "an SQLite database that is not encrypted",
+        `${size} bytes of something else (SQLITE_NOTADB)`,
+      );
+    }
+    const encoding = head.readUInt32BE(56);
+    if (encoding > 1) throw refused(display, "a database whose text is UTF-8", "UTF-16");
+    return size;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A file with nothing beside it cannot change while we read, so that no lock and no shared memory file is made. */
+async function addressOf(path: string): Promise<string> {
+  const beside = await Promise.all(["-wal", "-journal"].map((end) => fs.stat(path + end).catch(() => null)));
+  const isAlone = beside.every((stats) => stats === null || stats.size === 0);
+  const encoded = path.split("/").map(encodeURIComponent).join("/");
+  return `file:${encoded}?mode=ro${isAlone ? "&immutable=1" : ""}`;
+}
+
+function refused(display: string, wanted: string, seen: string): GlassboxError {
+  return new GlassboxError(
+    "invalid_input",
+    `Cannot read database ${display} as it must be ${wanted}: it is ${seen}`,
+  );
+}
+
+function asFileFault(error: unknown, { display, sizeBytes }: FileName): unknown {
+  if (error instanceof GlassboxError) return error;
+  const code = (error as { code?: unknown } | null)?.code;
+  const why = typeof code === "string" ? `${messageOf(error)} (${code})` : messageOf(error);
+  return new GlassboxError("invalid_input", `Cannot read database ${display} of ${sizeBytes} bytes: ${why}`, {
+    cause: error,
+  });
+}
+
+class ForeignFile implements ForeignDatabase {
+  readonly #database: Database;
+  readonly #file: FileName;
+  readonly #columns = new Map<string, readonly string[] | null>();
+
+  constructor(database: Database, file: FileName) {
+    this.#database = database;
+    this.#file = file;
+  }
+
+  /** Throws unless SQLite finds the structure of the file sound. */
+  check(): void {
+    const found = this.#packed(
+      "SELECT concat(octet_length(quick_check),':',quick_check) FROM pragma_quick_check(1)",
+      [],
+    );
+    const [answer] = [...unpack(found, [{ name: "quick_check", as: "text" }])][0] ?? [];
+    if (answer === "ok") return;
+    const { display, sizeBytes } = this.#file;
+    const what = textOfBytes(String(answer ?? "no answer")).slice(0, 200);
+    throw new GlassboxError(
+      "invalid_input",
+      `Cannot read database ${display} of ${sizeBytes} bytes as it is damaged (SQLITE_CORRUPT): ${what}`,
+    );
+  }
+
+  columns(table: string): readonly string[] | null {
+    const known = this.#columns.get(table);
+    if (known !== undefined) return known;
+    const columns = this.#guarded(() => this.#readColumns(table));
+    this.#columns.set(table, columns);
+    return columns;
+  }
+
+  *rows(query: ForeignQuery): Generator<ForeignRow> {
+    const rowId = rowIdOf(this.columns(query.table) ?? []);
+    const decode = query.bytes !== true;
+    for (let after: string | null = null;;) {
+      const sql = selectOf(query, rowId, after !== null);
+      const args: string[] = after !== null ? [after] : query.where === undefined ? [] : [query.where.is];
+      const piece = this.#guarded(() => this.#piece(sql, args));
+      if (piece.odd > 0) throw this.#wrongType(query);
+      for (const row of unpack(piece.bytes, query.columns)) {
+        yield decode ? row.map((value) => typeof value === "string" ? textOfBytes(value) : value) : row;
+      }
+      if (piece.last === "") return;
+      after = piece.last;
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #readColumns(table: string): string[] | null {
+    const kinds = this.#packed(
+      "SELECT concat(octet_length(type),':',type, rootpage > 0, ';') FROM sqlite_schema WHERE lower(name) = ?",
+      [table],
+    );
+    const found = [...unpack(kinds, [{ name: "type", as: "text" }, { name: "stored", as: "number" }])]
+      .filter(([type]) => type === "table" || type === "view")[0];
+    if (found === undefined) return null;
+    if (found[0] !== "table" || found[1] !== 1) {
+      throw refused(
+        this.#file.display,
+        `one with a plain table ${table}`,
+        `one where ${table} is a view or virtual`,
+      );
+    }
+    const columns = this.#packed(
+      "SELECT concat(octet_length(name),':',name, hidden, ';') FROM pragma_table_xinfo(?)",
+      [table],
+    );
+    return [...unpack(columns, [{ name: "name", as: "text" }, { name: "hidden", as: "number" }])]
+      .filter(([, hidden]) => hidden === 0).map(([name]) => textOfBytes(String(name)));
+  }
+
+  #packed(rowsSql: string, args: readonly string[]): string {
+    const sql = rowsSql.replace(/^SELECT (.*) FROM/, "SELECT CAST(group_concat($1, '') AS BLOB), 0, '' FROM");
+    return this.#piece(sql, args).bytes;
+  }
+
+  /** Text leaves SQLite only as bytes: the library ends the process for what is no UTF-8, and cuts text at a NUL. */
+  #piece(sql: string, args: readonly string[]): { bytes: string; odd: number; last: string } {
+    const [row] = this.#database.prepare(sql).raw().all([...args]) as unknown as [
+      Uint8Array | null,
+      number | null,
+      string | null,
+    ][];
+    const [bytes, odd, last] = row ?? [null, 0, ""];
+    const text = bytes === null
+      ? ""
+      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+    return { bytes: text, odd: odd ?? 0, last: last ?? "" };
+  }
+
+  #guarded<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      throw asFileFault(error, this.#file);
+    }
+  }
+
+  #wrongType({ table, columns }: ForeignQuery): GlassboxError {
+    const rowId = rowIdOf(this.columns(table) ?? []);
+    for (const column of columns) {
+      const odd = oddOf(column);
+      if (odd === null || rowId === null) continue;
+      const [row] = this.#database.prepare(
+        `SELECT CAST(${rowId} AS TEXT), typeof(${quotedName(column.name)}) FROM ${
+          quotedName(table)
+        } WHERE ${odd} LIMIT 1`,
+      ).raw().all([]) as unknown as [string, string][];
+      if (row === undefined) continue;
+      return refused(
+        this.#file.display,
+        `one with only ${column.as === "text" ? "text" : "numbers"} in ${table}.${column.name}`,
+        `one with a ${row[1]} there in row ${row[0]}`,
+      );
+    }
+    return refused(
+      this.#file.display,
+      `one with values of the declared types in ${table}`,
+      "one with others",
+    );
+  }
+}
+
+/** A table may have columns of these names, which then no longer mean the row's own number. */
+function rowIdOf(columns: readonly string[]): string | null {
+  const taken = new Set(columns.map((name) => name.toLowerCase()));
+  return ["rowid", "_rowid_", "oid"].find((name) => !taken.has(name)) ?? null;
+}
+
+function selectOf(
+  { table, columns, where, order }: ForeignQuery,
+  rowId: string | null,
+  after: boolean,
+): string {
+  const packs = columns.map(packOf);
+  const calls: string[] = [];
+  for (let at = 0; at < packs.length; at += COLUMNS_IN_ONE_CALL) {
+    calls.push(`concat(${packs.slice(at, at + COLUMNS_IN_ONE_CALL).join(",")})`);
+  }
+  const odd = columns.map(oddOf).filter((one) => one !== null).map((one) => `(${one})`).join("+") || "0";
+  const row = calls.join("||");
+  const from = quotedName(table);
+  if (order === "natural" || where !== undefined || rowId === null) {
+    const condition = where === undefined ? "" : ` WHERE ${quotedName(where.column)} = ?`;
+    return `SELECT CAST(group_concat(${row}, '') AS BLOB), max(${odd}), '' FROM ${from}${condition}`;
+  }
+  return `SELECT CAST(group_concat(p, '') AS BLOB), max(o), CAST(max(r) AS TEXT) FROM (
+    SELECT ${rowId} r, ${row} p, ${odd} o FROM ${from}
+    ${after ? `WHERE ${rowId} > CAST(? AS INTEGER)` : ""} ORDER BY ${rowId} LIMIT ${ROWS_AT_ONCE})`;
+}
+
+/** `5:hello`, or `:` for null; a number and a semicolon, or a semicolon alone. */
+function packOf({ name, as }: ForeignColumn): string {
+  const column = quotedName(name);
+  if (as === "text") return `octet_length(${column}),':',${column}`;
+  return `CASE typeof(${column}) WHEN 'integer' THEN ${column} WHEN 'real' THEN quote(${column}) END,';'`;
+}
+
+/** The condition under which a value is refused. */
+function oddOf({ name, as }: ForeignColumn): string | null {
+  const column = quotedName(name);
+  if (as === "text") return `typeof(${column}) = 'blob'`;
+  if (as === "numberOrNull") return null;
+  return `typeof(${column}) = 'blob' OR (typeof(${column}) = 'text' AND trim(${column}) <> '')`;
+}
+
+function quotedName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function* unpack(packed: string, columns: readonly ForeignColumn[]): Generator<ForeignRow> {
+  for (let at = 0; at < packed.length;) {
+    const row: (string | number | null)[] = [];
+    for (const { as } of columns) {
+      const end = packed.indexOf(as === "text" ? ":" : ";", at);
+      const isNull = end === at;
+      const number = isNull ? 0 : Number(packed.slice(at, end).replace("Inf", "Infinity"));
+      at = end + 1;
+      if (as !== "text") {
+        row.push(isNull ? null : number);
+      } else if (isNull) {
+        row.push(null);
+      } else {
+        row.push(packed.slice(at, at + number));
+        at += number;
+      }
+    }
+    yield row;
+  }
+}

@@ -1,0 +1,81 @@
+import { GlassboxError } from "../../core/errors.ts";
+import type { ForeignColumn, ForeignDatabase, ForeignQuery } from "../../core/host.ts";
+
+/** What to read of a table, by the name it has here: the column's own name and its kind. */
+export type Spec = Readonly<Record<string, readonly [column: string, as: ForeignColumn["as"]]>>;
+
+export type RowOf<Wanted extends Spec> = {
+  -readonly [Key in keyof Wanted]: (Wanted[Key][1] extends "text" ? string : number) | null;
+};
+
+export interface ReadOptions {
+  readonly where?: ForeignQuery["where"];
+  readonly order?: ForeignQuery["order"];
+}
+
+/** The tables of one database, with columns found as SQL finds them: whatever the case of their letters. */
+export class Tables {
+  readonly #database: ForeignDatabase;
+  readonly #display: string;
+
+  constructor(database: ForeignDatabase, display: string) {
+    this.#database = database;
+    this.#display = display;
+  }
+
+  has(table: string): boolean {
+    return this.#database.columns(table) !== null;
+  }
+
+  /** The column as it is spelled, or null when there is no such table or column. */
+  column(table: string, name: string): string | null {
+    const wanted = name.toLowerCase();
+    return this.#database.columns(table)?.find((column) => column.toLowerCase() === wanted) ?? null;
+  }
+
+  hasAll(table: string, columns: readonly string[]): boolean {
+    return columns.every((column) => this.column(table, column) !== null);
+  }
+
+  /** Throws an error that names what is missing. */
+  demand(table: string, columns: readonly string[]): void {
+    if (!this.has(table)) throw this.#missing(`table ${table}`);
+    const missing = columns.find((column) => this.column(table, column) === null);
+    if (missing !== undefined) throw this.#missing(`column ${table}.${missing}`);
+  }
+
+  /** The ontology columns by their short name, such as KEGG, whose case counts. */
+  ontologies(table: string): Map<string, string> {
+    const columns = (this.#database.columns(table) ?? []).filter((column) => column.startsWith("ontology_"));
+    return new Map(columns.map((column) => [column.replaceAll("ontology_", ""), column]));
+  }
+
+  /** All rows; none when there is no such table. A column that is missing reads as null. */
+  read<Wanted extends Spec>(table: string, wanted: Wanted, options: ReadOptions = {}): RowOf<Wanted>[] {
+    const found = Object.entries(wanted).flatMap(([key, [name, as]]) => {
+      const column = this.column(table, name);
+      return column === null ? [] : [{ key, name: column, as }];
+    });
+    const { where, order = "natural" } = options;
+    if (found.length === 0 || (where !== undefined && this.column(table, where.column) === null)) return [];
+    const empty = Object.fromEntries(Object.keys(wanted).map((key) => [key, null]));
+    const query = { table, columns: found, order, ...(where === undefined ? {} : { where }) };
+    return Array.from(this.#database.rows(query), (values) => {
+      const row: Record<string, string | number | null> = { ...empty };
+      found.forEach(({ key }, index) => row[key] = values[index]!);
+      return row as RowOf<Wanted>;
+    });
+  }
+
+  /** The rows as they come, each text as ByteText; for a table that is too long to be kept. */
+  stream(table: string, columns: readonly ForeignColumn[]): ReturnType<ForeignDatabase["rows"]> {
+    return this.#database.rows({ table, columns, order: "inserted", bytes: true });
+  }
+
+  #missing(what: string): GlassboxError {
+    return new GlassboxError(
+      "invalid_input",
+      `Cannot make a dashboard of database ${this.#display} as it must have ${what}: there is none`,
+    );
+  }
+}

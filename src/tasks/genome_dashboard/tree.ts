@@ -1,0 +1,145 @@
+import type { Features } from "./features.ts";
+import { type Genome, type Genomes, ranksOf } from "./genomes.ts";
+import type { Json } from "./json.ts";
+import { averageLinkage, leafOrder } from "./linkage.ts";
+import { IndexSet, type Member, type Pangenome } from "./pangenome.ts";
+import type { Phenotypes } from "./phenotypes.ts";
+import { round, round4 } from "./rounding.ts";
+import { compareCodePoints } from "./text.ts";
+
+/** What the tree is made from. */
+export interface TreeTables {
+  readonly genomes: Genomes;
+  readonly features: Features;
+  readonly pangenome: Pangenome;
+  readonly ani: ReadonlyMap<string, number>;
+  readonly phenotypes: Phenotypes | null;
+}
+
+/** tree_data.json: the genomes by how many clusters they share. With fewer than two genomes it is a short form. */
+export function treeData(tables: TreeTables): Json {
+  const { userId } = tables.genomes;
+  const sets = clusterSets(tables);
+  const ids = [...sets.keys()];
+  const all = new IndexSet();
+  for (const set of sets.values()) for (const index of set.indices()) all.add(index);
+  if (ids.length < 2) {
+    return {
+      genome_ids: ids,
+      user_genome_id: userId,
+      stats: { n_genomes: ids.length, n_clusters: all.size },
+    };
+  }
+  const { distances, largest, smallest } = distanceMatrix([...sets.values()]);
+  const linkage = averageLinkage(distances, ids.length);
+  return {
+    linkage,
+    genome_ids: ids,
+    leaf_order: leafOrder(linkage).map((leaf) => ids[leaf]!),
+    user_genome_id: userId,
+    genome_metadata: new Map(ids.map((id) => [id, metadataOf(id, tables)])),
+    genome_stats: new Map(ids.map((id) => [id, statsOf(id, sets.get(id)!, tables)])),
+    stats: {
+      n_genomes: ids.length,
+      n_clusters: all.size,
+      n_reference: ids.length - 1,
+      max_distance: round4(largest),
+      min_distance: round4(smallest),
+    },
+  };
+}
+
+/** The user genome first, the others sorted. Where the pangenome table knows the user genome too, it is believed. */
+function clusterSets({ genomes, features, pangenome }: TreeTables): Map<string, IndexSet> {
+  const own = new IndexSet();
+  for (const { clusters } of features.all) {
+    for (const id of clusters) own.add(pangenome.clusters.get(id)!.index);
+  }
+  const others = [...pangenome.members.values()].filter(({ isInTree }) => isInTree);
+  const sets = new Map([[genomes.userId, own]]);
+  for (const { id, clusters } of others.sort((a, b) => compareCodePoints(a.id, b.id))) sets.set(id, clusters);
+  return sets;
+}
+
+function distanceMatrix(sets: readonly IndexSet[]) {
+  const n = sets.length;
+  const distances = new Float64Array(n * n);
+  let [largest, smallest] = [-Infinity, Infinity];
+  for (let i = 0; i < n; i++) {
+    for (let j = i + 1; j < n; j++) {
+      const distance = distanceOf(sets[i]!, sets[j]!);
+      distances[i * n + j] = distances[j * n + i] = distance;
+      largest = Math.max(largest, distance);
+      smallest = Math.min(smallest, distance);
+    }
+  }
+  return { distances, largest, smallest };
+}
+
+/** The share of clusters that only one of the two has. */
+function distanceOf(a: IndexSet, b: IndexSet): number {
+  const shared = a.shared(b);
+  const union = a.size + b.size - shared;
+  return union === 0 ? 0 : (union - shared) / union;
+}
+
+function metadataOf(id: string, { genomes, ani, phenotypes }: TreeTables): Json {
+  const genome = genomes.rows.find((row) => row.id === id);
+  const growth = phenotypes?.byGenome.get(id);
+  return {
+    taxonomy: genome?.ncbi || genome?.gtdb || "Unknown",
+    tax: ranksOf(genome?.ncbi ?? null),
+    gtdb_tax: ranksOf(genome?.gtdb ?? null),
+    n_features: genome === undefined || !genomes.hasSize ? 0 : genome.size,
+    ani_to_user: id === genomes.userId ? 1 : round4(ani.get(id) ?? 0) || null,
+    ...(genome !== undefined && genomes.hasKind ? { kind: genome.kind } : {}),
+    ...checkm(genome),
+    ...(growth === undefined ? {} : {
+      phenotype: { positive_growth: growth.positive, negative_growth: growth.negative, total: growth.total },
+    }),
+  };
+}
+
+function checkm(genome: Genome | undefined): { [key: string]: number } {
+  const { completeness = null, contamination = null } = genome ?? {};
+  return {
+    ...(completeness === null ? {} : { checkm_completeness: round(completeness, 2) }),
+    ...(contamination === null ? {} : { checkm_contamination: round(contamination, 2) }),
+  };
+}
+
+function statsOf(id: string, set: IndexSet, tables: TreeTables): Json {
+  const { rows, core, kegg, ec, contigs } = id === tables.genomes.userId
+    ? userCounts(tables.features)
+    : tables.pangenome.members.get(id)!;
+  const share = (count: number) => rows === 0 ? 0 : round4(count / rows);
+  return {
+    n_genes: rows,
+    n_clusters: set.size,
+    core_pct: share(core),
+    n_contigs: contigs.size,
+    missing_core: missingCore(set, tables),
+    ko_pct: share(kegg),
+    metabolic_genes: ec,
+  };
+}
+
+function userCounts({ genes }: Features): Pick<Member, "rows" | "core" | "kegg" | "ec" | "contigs"> {
+  return {
+    rows: genes.length,
+    core: genes.filter(({ isCore }) => isCore === 1).length,
+    kegg: genes.filter(({ treeKegg }) => treeKegg).length,
+    ec: genes.filter(({ treeEc }) => treeEc).length,
+    contigs: new Set(genes.flatMap(({ contig }) => contig ? [contig] : [])),
+  };
+}
+
+/** How many of the clusters that some row calls core the genome lacks. */
+function missingCore(set: IndexSet, { pangenome, features }: TreeTables): number {
+  let missing = pangenome.hasNamelessCore ? 1 : 0;
+  for (const [id, cluster] of pangenome.clusters) {
+    if ((cluster.isCore || features.coreClusters.has(id)) && !set.has(cluster.index)) missing++;
+  }
+  for (const id of features.coreClusters) if (!pangenome.clusters.has(id)) missing++;
+  return missing;
+}
