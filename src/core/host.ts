@@ -289,8 +289,19 @@ export interface ForeignQuery {
    * SQLite finds the rows without being told one: by the key where an index gives the answer.
    */
   readonly order: "inserted" | "natural";
-  /** Leaves each text as ByteText, for who reads far more than it keeps. */
-  readonly bytes?: boolean;
+}
+
+/**
+ * Rows as they left the database, for who reads far more than it keeps. Value `c` of row `r` is at `r * columns + c`:
+ * a text lies from `starts` to `ends` in `bytes`, as UTF-8 or what was taken for it, and NULL has an end of -1; a
+ * number is in `numbers`, NaN for NULL. Overwritten by the next piece.
+ */
+export interface PackedRows {
+  readonly count: number;
+  readonly bytes: DataView;
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  readonly numbers: Float64Array;
 }
 
 /** The values of one row in the order of the query's columns; infinity stays a number. */
@@ -301,6 +312,7 @@ export interface ForeignDatabase {
   /** The table's columns as they are spelled, or null when there is no such table. Throws for a view or virtual table. */
   columns(table: string): readonly string[] | null;
   rows(query: ForeignQuery): Iterable<ForeignRow>;
+  packed(query: ForeignQuery): Iterable<PackedRows>;
   close(): void;
 }
 

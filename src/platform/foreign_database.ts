@@ -3,9 +3,10 @@
 import { Buffer } from "node:buffer";
 import * as fs from "node:fs/promises";
 import type { Database } from "libsql";
+import { EMPTY_BYTES } from "../core/bytes.ts";
 import { textOfBytes } from "../core/byte_text.ts";
 import { GlassboxError, messageOf } from "../core/errors.ts";
-import type { ForeignColumn, ForeignDatabase, ForeignQuery, ForeignRow } from "../core/host.ts";
+import type { ForeignColumn, ForeignDatabase, ForeignQuery, ForeignRow, PackedRows } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
 
 /** `trusted_schema` keeps what the file's own schema calls from doing harm; the limit holds for the whole process. */
@@ -110,6 +111,7 @@ function asFileFault(error: unknown, { display, sizeBytes }: FileName): unknown 
 class ForeignFile implements ForeignDatabase {
   readonly #database: Database;
   readonly #file: FileName;
+  readonly #prepared = new Map<string, ReturnType<Database["prepare"]>>();
   readonly #columns = new Map<string, readonly string[] | null>();
 
   constructor(database: Database, file: FileName) {
@@ -142,16 +144,26 @@ class ForeignFile implements ForeignDatabase {
   }
 
   *rows(query: ForeignQuery): Generator<ForeignRow> {
+    for (const bytes of this.#pieces(query)) {
+      for (const row of unpack(latin1(bytes), query.columns)) {
+        yield row.map((value) => typeof value === "string" ? textOfBytes(value) : value);
+      }
+    }
+  }
+
+  *packed(query: ForeignQuery): Generator<PackedRows> {
+    const reader = new PackedReader(query.columns);
+    for (const bytes of this.#pieces(query)) yield reader.read(bytes);
+  }
+
+  *#pieces(query: ForeignQuery): Generator<Uint8Array> {
     const rowId = rowIdOf(this.columns(query.table) ?? []);
-    const decode = query.bytes !== true;
     for (let after: string | null = null;;) {
       const sql = selectOf(query, rowId, after !== null);
       const args: string[] = after !== null ? [after] : query.where === undefined ? [] : [query.where.is];
       const piece = this.#guarded(() => this.#piece(sql, args));
       if (piece.odd > 0) throw this.#wrongType(query);
-      for (const row of unpack(piece.bytes, query.columns)) {
-        yield decode ? row.map((value) => typeof value === "string" ? textOfBytes(value) : value) : row;
-      }
+      yield piece.bytes;
       if (piece.last === "") return;
       after = piece.last;
     }
@@ -186,21 +198,16 @@ class ForeignFile implements ForeignDatabase {
 
   #packed(rowsSql: string, args: readonly string[]): string {
     const sql = rowsSql.replace(/^SELECT (.*) FROM/, "SELECT CAST(group_concat($1, '') AS BLOB), 0, '' FROM");
-    return this.#piece(sql, args).bytes;
+    return latin1(this.#piece(sql, args).bytes);
   }
 
   /** Text leaves SQLite only as bytes: the library ends the process for what is no UTF-8, and cuts text at a NUL. */
-  #piece(sql: string, args: readonly string[]): { bytes: string; odd: number; last: string } {
-    const [row] = this.#database.prepare(sql).raw().all([...args]) as unknown as [
-      Uint8Array | null,
-      number | null,
-      string | null,
-    ][];
+  #piece(sql: string, args: readonly string[]): { bytes: Uint8Array; odd: number; last: string } {
+    const statement = this.#prepared.get(sql) ?? this.#database.prepare(sql).raw();
+    this.#prepared.set(sql, statement);
+    const [row] = statement.all([...args]) as unknown as [Uint8Array | null, number | null, string | null][];
     const [bytes, odd, last] = row ?? [null, 0, ""];
-    const text = bytes === null
-      ? ""
-      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
-    return { bytes: text, odd: odd ?? 0, last: last ?? "" };
+    return { bytes: bytes ?? EMPTY_BYTES, odd: odd ?? 0, last: last ?? "" };
   }
 
   #guarded<T>(read: () => T): T {
@@ -289,7 +296,7 @@ function* unpack(packed: string, columns: readonly ForeignColumn[]): Generator<F
     for (const { as } of columns) {
       const end = packed.indexOf(as === "text" ? ":" : ";", at);
       const isNull = end === at;
-      const number = isNull ? 0 : Number(packed.slice(at, end).replace("Inf", "Infinity"));
+      const number = isNull ? 0 : numberOf(packed.slice(at, end));
       at = end + 1;
       if (as !== "text") {
         row.push(isNull ? null : number);
@@ -302,4 +309,73 @@ function* unpack(packed: string, columns: readonly ForeignColumn[]): Generator<F
     }
     yield row;
   }
+}
+
+function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
+}
+
+const [ZERO, NINE, COLON, SEMICOLON] = [48, 57, 58, 59];
+
+/** Finds the values of packed rows without making anything of them. */
+class PackedReader {
+  readonly #isText: readonly boolean[];
+  #starts = new Int32Array(0);
+  #ends = new Int32Array(0);
+  #numbers = new Float64Array(0);
+
+  constructor(columns: readonly ForeignColumn[]) {
+    this.#isText = columns.map(({ as }) => as === "text");
+  }
+
+  read(bytes: Uint8Array): PackedRows {
+    const width = this.#isText.length;
+    let count = 0;
+    for (let at = 0; at < bytes.length; count++) {
+      if ((count + 1) * width > this.#starts.length) this.#grow();
+      for (let column = 0; column < width; column++) {
+        at = this.#isText[column]
+          ? this.#text(bytes, at, count * width + column)
+          : this.#number(bytes, at, count * width + column);
+      }
+    }
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return { count, bytes: view, starts: this.#starts, ends: this.#ends, numbers: this.#numbers };
+  }
+
+  #text(bytes: Uint8Array, from: number, place: number): number {
+    let length = 0;
+    let at = from;
+    for (; bytes[at] !== COLON; at++) length = length * 10 + bytes[at]! - ZERO;
+    const isNull = at === from;
+    this.#starts[place] = at + 1;
+    this.#ends[place] = isNull ? -1 : at + 1 + length;
+    return at + 1 + length;
+  }
+
+  #number(bytes: Uint8Array, from: number, place: number): number {
+    let at = from;
+    let whole = 0;
+    let isWhole = true;
+    for (; bytes[at] !== SEMICOLON; at++) {
+      const byte = bytes[at]!;
+      isWhole &&= byte >= ZERO && byte <= NINE && at - from < 15;
+      if (isWhole) whole = whole * 10 + byte - ZERO;
+    }
+    this.#numbers[place] = at === from ? NaN : isWhole ? whole : numberOf(latin1(bytes.subarray(from, at)));
+    return at + 1;
+  }
+
+  #grow(): void {
+    const size = Math.max(1024, this.#starts.length * 2);
+    const grown = <Kind extends Int32Array | Float64Array>(to: Kind, from: Kind): Kind => (to.set(from), to);
+    this.#starts = grown(new Int32Array(size), this.#starts);
+    this.#ends = grown(new Int32Array(size), this.#ends);
+    this.#numbers = grown(new Float64Array(size), this.#numbers);
+  }
+}
+
+/** SQLite writes infinity as `Inf`. */
+function numberOf(text: string): number {
+  return Number(text.replace("Inf", "Infinity"));
 }

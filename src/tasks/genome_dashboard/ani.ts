@@ -15,7 +15,7 @@ export function readIdentity(tables: Tables, userId: string): Identity {
   const byGenome = new Map<string, number>();
   let largest = 0;
   if (!tables.hasAll("ani", Object.values(COLUMNS).map(([name]) => name))) return { byGenome, closest: null };
-  for (const { a, b, ani } of tables.read("ani", COLUMNS, { order: "inserted" })) {
+  for (const { a, b, ani } of tables.each("ani", COLUMNS, { order: "inserted" })) {
     if (a !== userId && b !== userId) continue;
     const other = a === userId ? b : a;
     if (other !== null) byGenome.set(other, ani ?? 0);

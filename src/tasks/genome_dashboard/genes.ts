@@ -1,4 +1,3 @@
-import { bytesOfText } from "../../core/byte_text.ts";
 import type { GeneFlux } from "./essentiality.ts";
 import { NO_FLUX } from "./essentiality.ts";
 import type { Feature } from "./features.ts";
@@ -32,7 +31,10 @@ function geneRow(gene: Feature, index: number, tables: GeneTables): Json {
   const flux = tables.fluxes.get(gene.id) ?? NO_FLUX;
   const phenotypes = tables.phenotypes.get(gene.id) ?? NO_PHENOTYPES;
   const consistency = Object.fromEntries(
-    COMPARED.map((source) => [source, consistencyOf(ontology[source], source, clusters)]),
+    COMPARED.map((
+      source,
+      index,
+    ) => [source, consistencyOf(ontology[source], index, clusters, tables.pangenome)]),
   ) as Record<Compared, number>;
   return [
     index,
@@ -111,15 +113,20 @@ function category({ clusters: ids, isCore }: Feature, clusters: readonly Cluster
 }
 
 /** The best share, over the gene's clusters, of members whose raw text is the same as the gene's; -1 for none. */
-function consistencyOf(value: string | null, source: Compared, clusters: readonly Cluster[]): number {
-  if (value === null || value === "") return -1;
-  const blank = isBlank(value);
+function consistencyOf(
+  value: string | null,
+  source: number,
+  clusters: readonly Cluster[],
+  { values }: Pangenome,
+): number {
+  if (value === null || value === "" || isBlank(value)) return -1;
+  const number = values.findText(value);
   return Math.max(
     -1,
-    ...clusters.map((cluster) => {
-      const agreement = cluster.agreement[source];
-      if (agreement === undefined || agreement.withValue === 0 || blank) return -1;
-      return round4((agreement.equal.get(bytesOfText(value)) ?? 0) / agreement.withValue);
+    ...clusters.map(({ agreement }) => {
+      const found = agreement[source];
+      if (found === null || found === undefined || found.withValue === 0) return -1;
+      return round4(found.equal[found.values.indexOf(number)]! / found.withValue);
     }),
   );
 }

@@ -1,5 +1,5 @@
-import { bytesOfText, textOfBytes } from "../../core/byte_text.ts";
-import type { ForeignColumn } from "../../core/host.ts";
+import type { ForeignColumn, PackedRows } from "../../core/host.ts";
+import { ByteIndex } from "./byte_index.ts";
 import type { Feature, Features, Source } from "./features.ts";
 import type { Tables } from "./tables.ts";
 
@@ -7,10 +7,12 @@ import type { Tables } from "./tables.ts";
 export const COMPARED = ["RAST", "KEGG", "GO", "EC", "bakta_product"] as const satisfies readonly Source[];
 export type Compared = typeof COMPARED[number];
 
-/** Members of a cluster that have a value, and how often the values that were asked for are among them. */
+/** Members of a cluster that have a value, and how often each value that was asked for is among them. */
 export interface Agreement {
   withValue: number;
-  readonly equal: Map<string, number>;
+  /** The numbers of the values that were asked for. */
+  readonly values: number[];
+  readonly equal: number[];
 }
 
 /** What is known of one cluster after the table was read. */
@@ -19,7 +21,8 @@ export interface Cluster {
   rows: number;
   genomes: number;
   isCore: boolean;
-  readonly agreement: Partial<Record<Compared, Agreement>>;
+  /** By source, in the order of COMPARED; null where no gene of the user's has a value. */
+  readonly agreement: (Agreement | null)[];
 }
 
 /** What is known of one genome of the pangenome. */
@@ -32,13 +35,15 @@ export interface Member {
   core: number;
   kegg: number;
   ec: number;
-  readonly contigs: Set<string>;
+  readonly contigs: IndexSet;
 }
 
 /** The pangenome table in one reading: per cluster and per genome what the files need, and no row. */
 export interface Pangenome {
   /** Those of the user's features too, whether or not a genome of the table has them. */
   readonly clusters: ReadonlyMap<string, Cluster>;
+  /** The texts of all values that were asked for, by number. */
+  readonly values: ByteIndex;
   readonly members: ReadonlyMap<string, Member>;
   /** A NULL cluster that is core: it counts as one, and no genome has it. */
   readonly hasNamelessCore: boolean;
@@ -102,12 +107,13 @@ export function readPangenome(tables: Tables, features: Features): Pangenome {
 }
 
 const TABLE = "pangenome_feature";
-const FIRST = 3;
+/** Where these lie in a row, behind the genome; the sources of annotation follow. */
+const [CLUSTER, CONTIG, IS_CORE] = [1, 2, 3];
 
 interface Plan {
   readonly columns: readonly ForeignColumn[];
-  /** Where each compared source lies in a row; 0 where the table lacks it. */
-  readonly sources: readonly { readonly source: Compared; readonly at: number }[];
+  /** Where each source of COMPARED lies in a row; 0 where the table lacks it. */
+  readonly sources: readonly number[];
   readonly keggAt: number;
   readonly ecAt: number;
 }
@@ -131,124 +137,137 @@ function planOf(tables: Tables): Plan | null {
   ];
   const place = (name: string | null | undefined): number => {
     if (name === null || name === undefined) return 0;
-    const at = columns.findIndex((column, index) => index > FIRST && column.name === name);
+    const at = columns.findIndex((column, index) => index > IS_CORE && column.name === name);
     return at === -1 ? columns.push({ name, as: "text" }) - 1 : at;
   };
   const short = tables.ontologies(TABLE);
-  const sources = COMPARED.map((source) => ({ source, at: place(short.get(source)) })).filter(({ at }) =>
-    at > 0
-  );
+  const sources = COMPARED.map((source) => place(short.get(source)));
   const keggAt = place(tables.column(TABLE, "ontology_KEGG"));
   const ecAt = place(tables.column(TABLE, "ontology_EC"));
   return { columns, sources, keggAt, ecAt };
 }
 
 class Reading {
-  /** By ByteText; what is only read to be counted is never decoded. */
-  readonly #clusters = new Map<string, Cluster>();
-  readonly #members = new Map<string, Member>();
+  readonly #clusterIds = new ByteIndex();
+  readonly #clusters: Cluster[] = [];
+  readonly #memberIds = new ByteIndex();
+  readonly #members: Member[] = [];
+  readonly #contigs = new ByteIndex();
+  readonly #values = new ByteIndex();
   #hasNamelessCore = false;
 
   constructor({ all }: Features) {
-    for (const feature of all) {
-      for (const id of feature.clusters) {
-        const cluster = this.#cluster(bytesOfText(id));
-        if (feature.type === "gene") this.#ask(cluster, feature);
+    for (const { clusters, type, ontology } of all) {
+      for (const id of clusters) {
+        const cluster = this.#cluster(this.#clusterIds.addText(id));
+        if (type === "gene") this.#ask(cluster, ontology);
       }
     }
   }
 
-  read(tables: Tables, { columns, sources, keggAt, ecAt }: Plan): void {
-    for (const row of tables.stream(TABLE, columns)) {
-      const isCore = row[3] === 1;
-      const member = row[0] === null ? null : this.#member(row[0] as string);
-      if (member !== null) countRow(member, row, isCore, keggAt, ecAt);
-      if (row[1] === null) {
-        this.#hasNamelessCore ||= isCore;
-        continue;
-      }
-      const cluster = this.#cluster(row[1] as string);
-      cluster.rows++;
-      cluster.isCore ||= isCore;
-      if (member !== null) {
-        member.isInTree = true;
-        if (member.clusters.add(cluster.index)) cluster.genomes++;
-      }
-      for (const { source, at } of sources) {
-        const value = row[at] as string | null;
-        if (value === null || value === "") continue;
-        const agreement = cluster.agreement[source];
-        if (agreement === undefined) continue;
-        agreement.withValue++;
-        const equal = agreement.equal.get(value);
-        if (equal !== undefined) agreement.equal.set(value, equal + 1);
-      }
+  read(tables: Tables, plan: Plan): void {
+    const width = plan.columns.length;
+    for (const piece of tables.packed(TABLE, plan.columns)) {
+      for (let row = 0; row < piece.count; row++) this.#row(piece, row * width, plan);
     }
   }
 
   result(): Pangenome {
-    const clusters = new Map([...this.#clusters].map(([bytes, cluster]) => [textOfBytes(bytes), cluster]));
-    const members = new Map([...this.#members.values()].map((member) => [member.id, member]));
-    return { clusters, members, hasNamelessCore: this.#hasNamelessCore };
+    const clusters = new Map(this.#clusterIds.texts().map((id, index) => [id, this.#cluster(index)]));
+    const members = new Map(this.#members.map((member) => [member.id, member]));
+    return { clusters, values: this.#values, members, hasNamelessCore: this.#hasNamelessCore };
   }
 
-  #ask(cluster: Cluster, gene: Feature): void {
-    for (const source of COMPARED) {
-      const value = gene.ontology[source];
-      if (value === null || value === "") continue;
-      cluster.agreement[source] ??= { withValue: 0, equal: new Map() };
-      cluster.agreement[source].equal.set(bytesOfText(value), 0);
+  /** Runs once for each row of the table, so nothing is made here that would have to be thrown away. */
+  #row(piece: PackedRows, at: number, plan: Plan): void {
+    const { bytes, starts, ends } = piece;
+    const isCore = piece.numbers[at + IS_CORE] === 1;
+    const memberEnd = ends[at]!;
+    const member = memberEnd < 0 ? null : this.#member(this.#memberIds.add(bytes, starts[at]!, memberEnd));
+    if (member !== null) this.#countRow(member, piece, at, isCore, plan);
+    const clusterEnd = ends[at + CLUSTER]!;
+    if (clusterEnd < 0) {
+      if (isCore) this.#hasNamelessCore = true;
+      return;
+    }
+    const cluster = this.#cluster(this.#clusterIds.add(bytes, starts[at + CLUSTER]!, clusterEnd));
+    cluster.rows++;
+    if (isCore) cluster.isCore = true;
+    if (member !== null) {
+      member.isInTree = true;
+      if (member.clusters.add(cluster.index)) cluster.genomes++;
+    }
+    for (let source = 0; source < COMPARED.length; source++) {
+      const column = plan.sources[source]!;
+      const agreement = cluster.agreement[source]!;
+      if (column > 0 && agreement !== null) {
+        this.#compare(agreement, bytes, starts[at + column]!, ends[at + column]!);
+      }
     }
   }
 
-  #cluster(bytes: string): Cluster {
-    const known = this.#clusters.get(bytes);
+  #compare(agreement: Agreement, bytes: DataView, start: number, end: number): void {
+    if (end <= start) return;
+    agreement.withValue++;
+    const { values, equal } = agreement;
+    if (values.length === 1) {
+      if (this.#values.is(values[0]!, bytes, start, end)) equal[0]!++;
+      return;
+    }
+    const place = values.indexOf(this.#values.find(bytes, start, end));
+    if (place !== -1) equal[place]!++;
+  }
+
+  #countRow(
+    member: Member,
+    { bytes, starts, ends }: PackedRows,
+    at: number,
+    isCore: boolean,
+    plan: Plan,
+  ): void {
+    const { keggAt, ecAt } = plan;
+    member.rows++;
+    if (isCore) member.core++;
+    if (keggAt > 0 && ends[at + keggAt]! > starts[at + keggAt]!) member.kegg++;
+    if (ecAt > 0 && ends[at + ecAt]! > starts[at + ecAt]!) member.ec++;
+    const [start, end] = [starts[at + CONTIG]!, ends[at + CONTIG]!];
+    if (end > start) member.contigs.add(this.#contigs.add(bytes, start, end));
+  }
+
+  #ask(cluster: Cluster, ontology: Feature["ontology"]): void {
+    COMPARED.forEach((source, index) => {
+      const value = ontology[source];
+      if (value === null || value === "") return;
+      const agreement = cluster.agreement[index] ??= { withValue: 0, values: [], equal: [] };
+      const number = this.#values.addText(value);
+      if (agreement.values.includes(number)) return;
+      agreement.values.push(number);
+      agreement.equal.push(0);
+    });
+  }
+
+  #cluster(index: number): Cluster {
+    const known = this.#clusters[index];
     if (known !== undefined) return known;
-    const cluster: Cluster = {
-      index: this.#clusters.size,
+    return this.#clusters[index] = {
+      index,
       rows: 0,
       genomes: 0,
       isCore: false,
-      agreement: {},
+      agreement: COMPARED.map(() => null),
     };
-    this.#clusters.set(copied(bytes), cluster);
-    return cluster;
   }
 
-  #member(bytes: string): Member {
-    const known = this.#members.get(bytes);
-    if (known !== undefined) return known;
-    const member: Member = {
-      id: textOfBytes(bytes),
+  #member(index: number): Member {
+    return this.#members[index] ??= {
+      id: this.#memberIds.text(index),
       clusters: new IndexSet(),
       isInTree: false,
       rows: 0,
       core: 0,
       kegg: 0,
       ec: 0,
-      contigs: new Set(),
+      contigs: new IndexSet(),
     };
-    this.#members.set(copied(bytes), member);
-    return member;
   }
-}
-
-function countRow(
-  member: Member,
-  row: readonly (string | number | null)[],
-  isCore: boolean,
-  keggAt: number,
-  ecAt: number,
-): void {
-  member.rows++;
-  if (isCore) member.core++;
-  if (keggAt > 0 && row[keggAt]) member.kegg++;
-  if (ecAt > 0 && row[ecAt]) member.ec++;
-  const contig = row[2] as string | null;
-  if (contig && !member.contigs.has(contig)) member.contigs.add(copied(contig));
-}
-
-/** Engines keep the whole piece alive that a part was cut from; this one stands alone. */
-function copied(bytes: string): string {
-  return JSON.parse(JSON.stringify(bytes));
 }

@@ -38,7 +38,7 @@ export function readPhenotypes(tables: Tables, userId: string): Phenotypes | nul
   if (!tables.has(TABLE)) return null;
   const byGenome = new Map<string, Growth>();
   const classes = new Map<string, string | null>();
-  for (const row of tables.read(TABLE, COLUMNS)) {
+  for (const row of tables.each(TABLE, COLUMNS)) {
     if (row.genome === null) continue;
     const growth = byGenome.get(row.genome) ?? newGrowth();
     byGenome.set(row.genome, growth);

@@ -52,7 +52,7 @@ export function readReactions(tables: Tables, userId: string): Reactions | null 
   const having = new Map<string, Set<string>>();
   const genomes = new Set<string>();
   for (
-    const { genome, id } of tables.read(TABLE, { genome: ["genome_id", "text"], id: ["reaction_id", "text"] })
+    const { genome, id } of tables.each(TABLE, { genome: ["genome_id", "text"], id: ["reaction_id", "text"] })
   ) {
     if (genome === null) continue;
     genomes.add(genome);

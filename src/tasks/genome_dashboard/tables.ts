@@ -52,24 +52,33 @@ export class Tables {
 
   /** All rows; none when there is no such table. A column that is missing reads as null. */
   read<Wanted extends Spec>(table: string, wanted: Wanted, options: ReadOptions = {}): RowOf<Wanted>[] {
+    return [...this.each(table, wanted, options)];
+  }
+
+  /** The same one by one, for who keeps less than it reads. */
+  *each<Wanted extends Spec>(
+    table: string,
+    wanted: Wanted,
+    options: ReadOptions = {},
+  ): Generator<RowOf<Wanted>> {
     const found = Object.entries(wanted).flatMap(([key, [name, as]]) => {
       const column = this.column(table, name);
       return column === null ? [] : [{ key, name: column, as }];
     });
     const { where, order = "natural" } = options;
-    if (found.length === 0 || (where !== undefined && this.column(table, where.column) === null)) return [];
+    if (found.length === 0 || (where !== undefined && this.column(table, where.column) === null)) return;
     const empty = Object.fromEntries(Object.keys(wanted).map((key) => [key, null]));
     const query = { table, columns: found, order, ...(where === undefined ? {} : { where }) };
-    return Array.from(this.#database.rows(query), (values) => {
+    for (const values of this.#database.rows(query)) {
       const row: Record<string, string | number | null> = { ...empty };
       found.forEach(({ key }, index) => row[key] = values[index]!);
-      return row as RowOf<Wanted>;
-    });
+      yield row as RowOf<Wanted>;
+    }
   }
 
-  /** The rows as they come, each text as ByteText; for a table that is too long to be kept. */
-  stream(table: string, columns: readonly ForeignColumn[]): ReturnType<ForeignDatabase["rows"]> {
-    return this.#database.rows({ table, columns, order: "inserted", bytes: true });
+  /** The rows as they come, for a table that is too long to be kept. */
+  packed(table: string, columns: readonly ForeignColumn[]): ReturnType<ForeignDatabase["packed"]> {
+    return this.#database.packed({ table, columns, order: "inserted" });
   }
 
   #missing(what: string): GlassboxError {

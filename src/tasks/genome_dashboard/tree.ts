@@ -109,28 +109,36 @@ function checkm(genome: Genome | undefined): { [key: string]: number } {
 }
 
 function statsOf(id: string, set: IndexSet, tables: TreeTables): Json {
-  const { rows, core, kegg, ec, contigs } = id === tables.genomes.userId
+  const { rows, core, kegg, ec, contigCount } = id === tables.genomes.userId
     ? userCounts(tables.features)
-    : tables.pangenome.members.get(id)!;
+    : memberCounts(tables.pangenome.members.get(id)!);
   const share = (count: number) => rows === 0 ? 0 : round4(count / rows);
   return {
     n_genes: rows,
     n_clusters: set.size,
     core_pct: share(core),
-    n_contigs: contigs.size,
+    n_contigs: contigCount,
     missing_core: missingCore(set, tables),
     ko_pct: share(kegg),
     metabolic_genes: ec,
   };
 }
 
-function userCounts({ genes }: Features): Pick<Member, "rows" | "core" | "kegg" | "ec" | "contigs"> {
+interface Counts extends Pick<Member, "rows" | "core" | "kegg" | "ec"> {
+  readonly contigCount: number;
+}
+
+function memberCounts(member: Member): Counts {
+  return { ...member, contigCount: member.contigs.size };
+}
+
+function userCounts({ genes }: Features): Counts {
   return {
     rows: genes.length,
     core: genes.filter(({ isCore }) => isCore === 1).length,
     kegg: genes.filter(({ treeKegg }) => treeKegg).length,
     ec: genes.filter(({ treeEc }) => treeEc).length,
-    contigs: new Set(genes.flatMap(({ contig }) => contig ? [contig] : [])),
+    contigCount: new Set(genes.flatMap(({ contig }) => contig ? [contig] : [])).size,
   };
 }
 
