@@ -6,12 +6,16 @@ export function firstDifference(seen: unknown, wanted: unknown, path = "$"): str
   }
   if (Array.isArray(seen) && Array.isArray(wanted)) {
     if (seen.length !== wanted.length) return `${path}: ${seen.length} entries, not ${wanted.length}`;
-    return firstOf(wanted.map((_, index) => () => firstDifference(seen[index], wanted[index], `${path}[${index}]`)));
+    return firstOf(
+      wanted.map((_, index) => () => firstDifference(seen[index], wanted[index], `${path}[${index}]`)),
+    );
   }
   if (isObject(seen) && isObject(wanted)) {
     const keys = [Object.keys(seen).sort(), Object.keys(wanted).sort()].map((names) => names.join("\n"));
     if (keys[0] !== keys[1]) return `${path}: keys ${keys[0]}, not ${keys[1]}`;
-    return firstOf(Object.keys(wanted).map((key) => () => firstDifference(seen[key], wanted[key], `${path}.${key}`)));
+    return firstOf(
+      Object.keys(wanted).map((key) => () => firstDifference(seen[key], wanted[key], `${path}.${key}`)),
+    );
   }
   return seen === wanted ? null : `${path}: ${JSON.stringify(seen)}, not ${JSON.stringify(wanted)}`;
 }

@@ -28,8 +28,12 @@ export function readGenomeCases(directory: string): GenomeCase[] {
   const names = [...Deno.readDirSync(directory)].map(({ name }) => name).sort();
   return names.filter((name) => existsSync(join(directory, name, "case.json"))).map((name) => {
     const folder = join(directory, name);
-    const { pangenome_id, reference_phenotypes } = JSON.parse(Deno.readTextFileSync(join(folder, "case.json")));
-    const database = ["db.sqlite", "db.sqlite.gz"].map((file) => join(folder, file)).find((file) => existsSync(file))!;
+    const { pangenome_id, reference_phenotypes } = JSON.parse(
+      Deno.readTextFileSync(join(folder, "case.json")),
+    );
+    const database = ["db.sqlite", "db.sqlite.gz"].map((file) => join(folder, file)).find((file) =>
+      existsSync(file)
+    )!;
     return {
       name,
       directory: folder,

@@ -33,8 +33,22 @@ export function readGenePhenotypes(tables: Tables, userId: string): Map<string, 
   const names = Object.values(COLUMNS).map(([name]) => name);
   if (!tables.hasAll(TABLE, ["genome_id", ...names])) return new Map();
   const where = { column: tables.column(TABLE, "genome_id")!, is: userId };
-  const byGene = Map.groupBy(tables.read(TABLE, COLUMNS, { where }), ({ gene }) => gene);
-  return new Map([...byGene].flatMap(([gene, rows]) => gene === null ? [] : [[gene, phenotypesOf(rows)]]));
+  const byGene = new Map<string, Tally>();
+  for (const row of tables.each(TABLE, COLUMNS, { where })) {
+    if (row.gene === null) continue;
+    const tally = byGene.get(row.gene) ?? { phenotypes: new Set(), fitness: 0, sum: 0, known: 0, agree: 0 };
+    byGene.set(row.gene, tally);
+    count(tally, row);
+  }
+  return new Map([...byGene].map(([gene, tally]) => [gene, phenotypesOf(tally)]));
+}
+
+interface Tally {
+  readonly phenotypes: Set<string>;
+  fitness: number;
+  sum: number;
+  known: number;
+  agree: number;
 }
 
 type Row = {
@@ -44,17 +58,23 @@ type Row = {
   essential: number | null;
 };
 
-function phenotypesOf(rows: readonly Row[]): GenePhenotypes {
-  const scored = rows.filter(({ match }) => match === "has_score");
-  const averages = scored.map(({ average }) => average).filter((average) => average !== null);
-  const agree =
-    scored.filter(({ average, essential }) => ((essential ?? 0) > 0) === ((average ?? 0) < 0)).length;
+function count(tally: Tally, { phenotype, match, average, essential }: Row): void {
+  if (phenotype !== null) tally.phenotypes.add(phenotype);
+  if (match !== "has_score") return;
+  tally.fitness++;
+  if (average !== null) {
+    tally.sum += average;
+    tally.known++;
+  }
+  if (((essential ?? 0) > 0) === ((average ?? 0) < 0)) tally.agree++;
+}
+
+function phenotypesOf({ phenotypes, fitness, sum, known, agree }: Tally): GenePhenotypes {
   return {
-    phenotypes:
-      new Set(rows.map(({ phenotype }) => phenotype).filter((phenotype) => phenotype !== null)).size,
-    fitness: scored.length,
-    fitnessAverage: averages.length === 0 ? -1 : round4(averages.reduce((a, b) => a + b) / averages.length),
+    phenotypes: phenotypes.size,
+    fitness,
+    fitnessAverage: known === 0 ? -1 : round4(sum / known),
     agree,
-    agreeShare: scored.length === 0 ? -1 : round4(agree / scored.length),
+    agreeShare: fitness === 0 ? -1 : round4(agree / fitness),
   };
 }
