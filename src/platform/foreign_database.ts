@@ -261,13 +261,13 @@ function selectOf(
   }
   const odd = columns.map(oddOf).filter((one) => one !== null).map((one) => `(${one})`).join("+") || "0";
   const row = calls.join("||");
-  const from = quotedName(table);
+  const source = quotedName(table);
   if (order === "natural" || where !== undefined || rowId === null) {
     const condition = where === undefined ? "" : ` WHERE ${quotedName(where.column)} = ?`;
-    return `SELECT CAST(group_concat(${row}, '') AS BLOB), max(${odd}), '' FROM ${from}${condition}`;
+    return `SELECT CAST(group_concat(${row}, '') AS BLOB), max(${odd}), '' FROM ${source}${condition}`;
   }
   return `SELECT CAST(group_concat(p, '') AS BLOB), max(o), CAST(max(r) AS TEXT) FROM (
-    SELECT ${rowId} r, ${row} p, ${odd} o FROM ${from}
+    SELECT ${rowId} r, ${row} p, ${odd} o FROM ${source}
     ${after ? `WHERE ${rowId} > CAST(? AS INTEGER)` : ""} ORDER BY ${rowId} LIMIT ${ROWS_AT_ONCE})`;
 }
 
