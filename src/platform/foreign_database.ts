@@ -128,7 +128,7 @@ class ForeignFile implements ForeignDatabase {
     const [answer] = [...unpack(found, [{ name: "quick_check", as: "text" }])][0] ?? [];
     if (answer === "ok") return;
     const { display, sizeBytes } = this.#file;
-    const what = textOfBytes(String(answer ?? "no answer")).slice(0, 200);
+    const what = String(answer ?? "no answer").slice(0, 200);
     throw new GlassboxError(
       "invalid_input",
       `Cannot read database ${display} of ${sizeBytes} bytes as it is damaged (SQLITE_CORRUPT): ${what}`,
@@ -145,9 +145,7 @@ class ForeignFile implements ForeignDatabase {
 
   *rows(query: ForeignQuery): Generator<ForeignRow> {
     for (const bytes of this.#pieces(query)) {
-      for (const row of unpack(latin1(bytes), query.columns)) {
-        yield row.map((value) => typeof value === "string" ? textOfBytes(value) : value);
-      }
+      yield* unpack(latin1(bytes), query.columns);
     }
   }
 
@@ -193,7 +191,7 @@ class ForeignFile implements ForeignDatabase {
       [table],
     );
     return [...unpack(columns, [{ name: "name", as: "text" }, { name: "hidden", as: "number" }])]
-      .filter(([, hidden]) => hidden === 0).map(([name]) => textOfBytes(String(name)));
+      .filter(([, hidden]) => hidden === 0).map(([name]) => String(name));
   }
 
   #packed(rowsSql: string, args: readonly string[]): string {
@@ -303,7 +301,7 @@ function* unpack(packed: string, columns: readonly ForeignColumn[]): Generator<F
       } else if (isNull) {
         row.push(null);
       } else {
-        row.push(packed.slice(at, at + number));
+        row.push(textOfBytes(packed.slice(at, at + number)));
         at += number;
       }
     }

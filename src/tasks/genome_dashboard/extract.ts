@@ -60,7 +60,6 @@ export function extract(database: ForeignDatabase, request: ExtractRequest): Ext
   };
   const metadata = metadataOf(genomes, features, request.pangenomeId, pangenome.members.size);
   const files: Record<string, Json> = {
-    "genes_data.json": geneRows(features.genes, geneTables),
     "metadata.json": metadata,
     "tree_data.json": treeData({ genomes, features, pangenome, ani: identity.byGenome, phenotypes }),
     "reactions_data.json": reactionsData(reactions, userId, features.genes),
@@ -78,7 +77,11 @@ export function extract(database: ForeignDatabase, request: ExtractRequest): Ext
   return {
     organism: metadata.organism,
     genomeId: userId,
-    files: new Map(Object.entries(files).map(([name, value]) => [name, toJson(value)])),
+    // Rows hold nothing but plain values, and there are hundreds of thousands of those.
+    files: new Map([
+      ["genes_data.json", JSON.stringify(geneRows(features.genes, geneTables))],
+      ...Object.entries(files).map(([name, value]) => [name, toJson(value)] as const),
+    ]),
     counts: {
       ontologies: tables.ontologies("user_feature").size,
       references: pangenome.members.size,

@@ -67,11 +67,13 @@ export class Tables {
     });
     const { where, order = "natural" } = options;
     if (found.length === 0 || (where !== undefined && this.column(table, where.column) === null)) return;
-    const empty = Object.fromEntries(Object.keys(wanted).map((key) => [key, null]));
     const query = { table, columns: found, order, ...(where === undefined ? {} : { where }) };
+    const places = Object.keys(wanted).map((key) =>
+      [key, found.findIndex((column) => column.key === key)] as const
+    );
     for (const values of this.#database.rows(query)) {
-      const row: Record<string, string | number | null> = { ...empty };
-      found.forEach(({ key }, index) => row[key] = values[index]!);
+      const row: Record<string, string | number | null> = {};
+      for (const [key, place] of places) row[key] = place === -1 ? null : values[place]!;
       yield row as RowOf<Wanted>;
     }
   }

@@ -8,11 +8,18 @@ const WORDS = new RegExp(`[^${SPACE}()]+`, "g");
 
 /** Without white space at both ends; U+001C to U+001F and U+0085 count as such, U+FEFF does not. */
 export function trim(text: string): string {
-  return text.replace(ENDS, "");
+  // Most texts begin and end with a letter, and a look at two characters is far quicker than a search.
+  return isPlain(text.charCodeAt(0)) && isPlain(text.charCodeAt(text.length - 1))
+    ? text
+    : text.replace(ENDS, "");
+}
+
+function isPlain(unit: number): boolean {
+  return unit > 0x20 && unit < 0x7f;
 }
 
 export function isBlank(text: string | null): boolean {
-  return text === null || trim(text) === "";
+  return text === null || (!isPlain(text.charCodeAt(0)) && trim(text) === "");
 }
 
 /** What stands between white space and parentheses. */
