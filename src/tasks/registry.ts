@@ -13,6 +13,6 @@ export function createRegistry(tasks: readonly Task[]): TaskRegistry {
 /** The tasks built into this binary. */
 export const builtInTasks: TaskRegistry = createRegistry([
   exec as unknown as Task,
-  genomeDashboard as unknown as Task,
   selftest as unknown as Task,
+  genomeDashboard as unknown as Task,
 ]);
