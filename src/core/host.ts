@@ -304,20 +304,26 @@ export interface PackedRows {
   readonly numbers: Float64Array;
 }
 
-/** The values of one row in the order of the query's columns; infinity stays a number. */
+/** The values of one row in the order of the query's columns; infinity stays a number. Overwritten by the next row. */
 export type ForeignRow = readonly (string | number | null)[];
 
-/** Someone else's SQLite file, open for reading only. Reading does not yield: open it in a process that may be killed. */
+/**
+ * Someone else's SQLite file, open for reading only. Several readings may be under way at once. Nothing that was read
+ * is worth anything before `sound` is fulfilled.
+ */
 export interface ForeignDatabase {
+  /** Fulfilled when the whole file was found undamaged, which begins when it is opened; else why it cannot be read. */
+  sound(): Promise<void>;
   /** The table's columns as they are spelled, or null when there is no such table. Throws for a view or virtual table. */
   columns(table: string): readonly string[] | null;
-  rows(query: ForeignQuery): Iterable<ForeignRow>;
-  packed(query: ForeignQuery): Iterable<PackedRows>;
-  close(): void;
+  each(query: ForeignQuery, visit: (row: ForeignRow) => void): Promise<void>;
+  packed(query: ForeignQuery): AsyncIterable<PackedRows>;
+  /** Ends what is still being read, and waits for that. */
+  close(): Promise<void>;
 }
 
 export interface Databases {
-  /** Opens a stranger's file after checking that it is whole. `display` is the name it has in errors. */
+  /** Opens a stranger's file, and begins to check that it is undamaged. `display` is the name it has in errors. */
   openForeign(path: string, display: string): Promise<ForeignDatabase>;
 }
 

@@ -21,7 +21,7 @@ const PRAGMAS = [
 ];
 
 /** Few enough for their text to stay small, many enough for a call to cost nothing beside them. */
-const ROWS_AT_ONCE = 1_000;
+const ROWS_AT_ONCE = 2_000;
 
 /** A function of SQLite takes 100 arguments; a text column needs three of them. */
 const COLUMNS_IN_ONE_CALL = 30;
@@ -31,19 +31,91 @@ const MAGIC = "SQLite format 3\0";
 /** Opens the file at `path`; every fault is told as one of the file that is called `display`. */
 export async function openForeign(path: string, display: string): Promise<ForeignDatabase> {
   const sizeBytes = await demandDatabase(path, display);
-  const { default: Library } = await import("libsql");
+  const [{ default: Library }, { default: Background }] = await Promise.all([
+    import("libsql"),
+    import("libsql/promise"),
+  ]);
   const file = { display, sizeBytes };
-  let database: Database | null = null;
   try {
-    database = new Library(await addressOf(path));
+    const address = await addressOf(path);
+    const database = new Library(address);
     for (const pragma of PRAGMAS) database.exec(`PRAGMA ${pragma}`);
-    const opened = new ForeignFile(database, file);
-    opened.check();
-    return opened;
+    return new ForeignFile(database, file, () => new Lane(new Background(address, {})).setUp());
   } catch (error) {
-    database?.close();
     throw asFileFault(error, file);
   }
+}
+
+/** What is used of the library, whose own types say less. */
+interface BackgroundDatabase {
+  exec(sql: string): Promise<void>;
+  prepare(sql: string): Promise<BackgroundStatement>;
+  interrupt(): void;
+  close(): void;
+}
+
+interface BackgroundStatement {
+  raw(): BackgroundStatement;
+  all(args: readonly string[]): Promise<PieceRow[]>;
+}
+
+interface Piece {
+  readonly bytes: Uint8Array;
+  /** How many values are of a type that is refused. */
+  readonly odd: number;
+  /** The id of the last row, or empty when the table has been read to its end. */
+  readonly last: string;
+}
+
+/** A connection whose work is done by a thread of the library's; one statement at a time. */
+class Lane {
+  readonly #database: BackgroundDatabase;
+  readonly #prepared = new Map<string, BackgroundStatement>();
+  #isBusy = false;
+  #done: Promise<unknown> = Promise.resolve();
+
+  constructor(database: BackgroundDatabase) {
+    this.#database = database;
+  }
+
+  async setUp(): Promise<this> {
+    for (const pragma of PRAGMAS) await this.#database.exec(`PRAGMA ${pragma}`);
+    return this;
+  }
+
+  piece(sql: string, args: readonly string[]): Promise<Piece> {
+    const piece = this.#piece(sql, args);
+    this.#isBusy = true;
+    this.#done = piece.catch(() => {}).finally(() => this.#isBusy = false);
+    return piece;
+  }
+
+  /** A process that ended while another of its threads is inside the library would end by a signal. */
+  async close(): Promise<void> {
+    while (this.#isBusy) {
+      // It only ends what has begun.
+      this.#database.interrupt();
+      await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, INTERRUPT_AGAIN_MS))]);
+    }
+    this.#database.close();
+  }
+
+  /** Text leaves SQLite only as bytes: the library ends the process for what is no UTF-8, and cuts text at a NUL. */
+  async #piece(sql: string, args: readonly string[]): Promise<Piece> {
+    const statement = this.#prepared.get(sql) ?? (await this.#database.prepare(sql)).raw();
+    this.#prepared.set(sql, statement);
+    // The first row, of which there is only one, is made by the time the promise is fulfilled.
+    return pieceOf(await statement.all([...args]));
+  }
+}
+
+const INTERRUPT_AGAIN_MS = 10;
+
+type PieceRow = readonly [bytes: Uint8Array | null, odd: number | null, last: string | null];
+
+function pieceOf([row]: readonly PieceRow[]): Piece {
+  const [bytes, odd, last] = row ?? [null, 0, ""];
+  return { bytes: bytes ?? EMPTY_BYTES, odd: odd ?? 0, last: last ?? "" };
 }
 
 interface FileName {
@@ -108,31 +180,30 @@ function asFileFault(error: unknown, { display, sizeBytes }: FileName): unknown 
   });
 }
 
+const QUICK_CHECK = packedSql(
+  "SELECT concat(octet_length(quick_check),':',quick_check) FROM pragma_quick_check(1)",
+);
+
 class ForeignFile implements ForeignDatabase {
   readonly #database: Database;
   readonly #file: FileName;
-  readonly #prepared = new Map<string, ReturnType<Database["prepare"]>>();
+  readonly #openLane: () => Promise<Lane>;
+  readonly #freeLanes: Lane[] = [];
+  readonly #lanes: Promise<Lane>[] = [];
   readonly #columns = new Map<string, readonly string[] | null>();
+  readonly #isSound: Promise<void>;
+  #isClosed = false;
 
-  constructor(database: Database, file: FileName) {
+  constructor(database: Database, file: FileName, openLane: () => Promise<Lane>) {
     this.#database = database;
     this.#file = file;
+    this.#openLane = openLane;
+    this.#isSound = this.#check();
+    this.#isSound.catch(() => {});
   }
 
-  /** Throws unless SQLite finds the structure of the file sound. */
-  check(): void {
-    const found = this.#packed(
-      "SELECT concat(octet_length(quick_check),':',quick_check) FROM pragma_quick_check(1)",
-      [],
-    );
-    const [answer] = [...unpack(found, [{ name: "quick_check", as: "text" }])][0] ?? [];
-    if (answer === "ok") return;
-    const { display, sizeBytes } = this.#file;
-    const what = String(answer ?? "no answer").slice(0, 200);
-    throw new GlassboxError(
-      "invalid_input",
-      `Cannot read database ${display} of ${sizeBytes} bytes as it is damaged (SQLITE_CORRUPT): ${what}`,
-    );
+  sound(): Promise<void> {
+    return this.#isSound;
   }
 
   columns(table: string): readonly string[] | null {
@@ -143,42 +214,99 @@ class ForeignFile implements ForeignDatabase {
     return columns;
   }
 
-  *rows(query: ForeignQuery): Generator<ForeignRow> {
-    for (const bytes of this.#pieces(query)) {
-      yield* unpack(latin1(bytes), query.columns);
-    }
+  async each(query: ForeignQuery, visit: (row: ForeignRow) => void): Promise<void> {
+    for await (const bytes of this.#pieces(query)) unpack(latin1(bytes), query.columns, visit);
   }
 
-  *packed(query: ForeignQuery): Generator<PackedRows> {
+  async *packed(query: ForeignQuery): AsyncGenerator<PackedRows> {
     const reader = new PackedReader(query.columns);
-    for (const bytes of this.#pieces(query)) yield reader.read(bytes);
+    for await (const bytes of this.#pieces(query)) yield reader.read(bytes);
   }
 
-  *#pieces(query: ForeignQuery): Generator<Uint8Array> {
-    const rowId = rowIdOf(this.columns(query.table) ?? []);
-    for (let after: string | null = null;;) {
-      const sql = selectOf(query, rowId, after !== null);
-      const args: string[] = after !== null ? [after] : query.where === undefined ? [] : [query.where.is];
-      const piece = this.#guarded(() => this.#piece(sql, args));
-      if (piece.odd > 0) throw this.#wrongType(query);
-      yield piece.bytes;
-      if (piece.last === "") return;
-      after = piece.last;
-    }
-  }
-
-  close(): void {
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const lanes = await Promise.allSettled(this.#lanes);
+    for (const lane of lanes) if (lane.status === "fulfilled") await lane.value.close();
     this.#database.close();
   }
 
-  #readColumns(table: string): string[] | null {
-    const kinds = this.#packed(
-      "SELECT concat(octet_length(type),':',type, rootpage > 0, ';') FROM sqlite_schema WHERE lower(name) = ?",
-      [table],
+  /** Fulfilled when SQLite finds the structure of the file sound; every page is read for that. */
+  async #check(): Promise<void> {
+    const found = await this.#inLane((lane) => lane.piece(QUICK_CHECK, []));
+    let answer: unknown = null;
+    unpack(latin1(found.bytes), [{ name: "quick_check", as: "text" }], ([first]) => answer ??= first);
+    if (answer === "ok") return;
+    const { display, sizeBytes } = this.#file;
+    const what = String(answer ?? "no answer").slice(0, 200);
+    throw new GlassboxError(
+      "invalid_input",
+      `Cannot read database ${display} of ${sizeBytes} bytes as it is damaged (SQLITE_CORRUPT): ${what}`,
     );
-    const found = [...unpack(kinds, [{ name: "type", as: "text" }, { name: "stored", as: "number" }])]
-      .filter(([type]) => type === "table" || type === "view")[0];
-    if (found === undefined) return null;
+  }
+
+  /** The next piece is fetched while the caller digests this one. */
+  async *#pieces(query: ForeignQuery): AsyncGenerator<Uint8Array> {
+    const rowId = rowIdOf(this.columns(query.table) ?? []);
+    const lane = await this.#takeLane();
+    const fetch = (after: string | null): Promise<Piece> => {
+      this.#demandOpen();
+      const args = after !== null ? [after] : query.where === undefined ? [] : [query.where.is];
+      const piece = lane.piece(selectOf(query, rowId, after !== null), args);
+      piece.catch(() => {});
+      return piece;
+    };
+    let next: Promise<Piece> | null = fetch(null);
+    while (next !== null) {
+      const { bytes, odd, last }: Piece = await this.#faultsOf(next);
+      if (odd > 0) throw this.#wrongType(query);
+      next = last === "" ? null : fetch(last);
+      yield bytes;
+    }
+    this.#freeLanes.push(lane);
+  }
+
+  async #inLane<T>(work: (lane: Lane) => Promise<T>): Promise<T> {
+    const lane = await this.#takeLane();
+    this.#demandOpen();
+    const done = await this.#faultsOf(work(lane));
+    this.#freeLanes.push(lane);
+    return done;
+  }
+
+  async #takeLane(): Promise<Lane> {
+    this.#demandOpen();
+    const free = this.#freeLanes.pop();
+    if (free !== undefined) return free;
+    const lane = this.#openLane();
+    this.#lanes.push(lane);
+    return await this.#faultsOf(lane);
+  }
+
+  #demandOpen(): void {
+    if (this.#isClosed) throw new Error(`Cannot read database ${this.#file.display} as it was closed`);
+  }
+
+  async #faultsOf<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw asFileFault(error, this.#file);
+    }
+  }
+
+  #readColumns(table: string): string[] | null {
+    let found: ForeignRow | null = null;
+    const kinds =
+      "SELECT concat(octet_length(type),':',type, rootpage > 0, ';') FROM sqlite_schema WHERE lower(name) = ?";
+    this.#eachAtOnce(
+      kinds,
+      table,
+      [{ name: "type", as: "text" }, { name: "stored", as: "number" }],
+      (row) => {
+        if (found === null && (row[0] === "table" || row[0] === "view")) found = [...row];
+      },
+    );
+    if (found === null) return null;
     if (found[0] !== "table" || found[1] !== 1) {
       throw refused(
         this.#file.display,
@@ -186,26 +314,22 @@ class ForeignFile implements ForeignDatabase {
         `one where ${table} is a view or virtual`,
       );
     }
-    const columns = this.#packed(
-      "SELECT concat(octet_length(name),':',name, hidden, ';') FROM pragma_table_xinfo(?)",
-      [table],
-    );
-    return [...unpack(columns, [{ name: "name", as: "text" }, { name: "hidden", as: "number" }])]
-      .filter(([, hidden]) => hidden === 0).map(([name]) => String(name));
+    const columns: string[] = [];
+    const all = "SELECT concat(octet_length(name),':',name, hidden, ';') FROM pragma_table_xinfo(?)";
+    this.#eachAtOnce(all, table, [{ name: "name", as: "text" }, { name: "hidden", as: "number" }], (row) => {
+      if (row[1] === 0) columns.push(String(row[0]));
+    });
+    return columns;
   }
 
-  #packed(rowsSql: string, args: readonly string[]): string {
-    const sql = rowsSql.replace(/^SELECT (.*) FROM/, "SELECT CAST(group_concat($1, '') AS BLOB), 0, '' FROM");
-    return latin1(this.#piece(sql, args).bytes);
-  }
-
-  /** Text leaves SQLite only as bytes: the library ends the process for what is no UTF-8, and cuts text at a NUL. */
-  #piece(sql: string, args: readonly string[]): { bytes: Uint8Array; odd: number; last: string } {
-    const statement = this.#prepared.get(sql) ?? this.#database.prepare(sql).raw();
-    this.#prepared.set(sql, statement);
-    const [row] = statement.all([...args]) as unknown as [Uint8Array | null, number | null, string | null][];
-    const [bytes, odd, last] = row ?? [null, 0, ""];
-    return { bytes: bytes ?? EMPTY_BYTES, odd: odd ?? 0, last: last ?? "" };
+  #eachAtOnce(
+    sql: string,
+    arg: string,
+    columns: readonly ForeignColumn[],
+    visit: (row: ForeignRow) => void,
+  ): void {
+    const rows = this.#database.prepare(packedSql(sql)).raw().all([arg]) as unknown as PieceRow[];
+    unpack(latin1(pieceOf(rows).bytes), columns, visit);
   }
 
   #guarded<T>(read: () => T): T {
@@ -239,6 +363,10 @@ class ForeignFile implements ForeignDatabase {
       "one with others",
     );
   }
+}
+
+function packedSql(rowsSql: string): string {
+  return rowsSql.replace(/^SELECT (.*) FROM/, "SELECT CAST(group_concat($1, '') AS BLOB), 0, '' FROM");
 }
 
 /** A table may have columns of these names, which then no longer mean the row's own number. */
@@ -288,24 +416,30 @@ function quotedName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-function* unpack(packed: string, columns: readonly ForeignColumn[]): Generator<ForeignRow> {
+// deno-lint-ignore no-control-regex
+const NOT_ASCII = /[^\x00-\x7f]/;
+
+/** The row is overwritten by the next: of most rows only a word or two is kept. */
+function unpack(packed: string, columns: readonly ForeignColumn[], visit: (row: ForeignRow) => void): void {
+  const isText = columns.map(({ as }) => as === "text");
+  const isPlain = !NOT_ASCII.test(packed);
+  const row: (string | number | null)[] = columns.map(() => null);
   for (let at = 0; at < packed.length;) {
-    const row: (string | number | null)[] = [];
-    for (const { as } of columns) {
-      const end = packed.indexOf(as === "text" ? ":" : ";", at);
+    for (let column = 0; column < isText.length; column++) {
+      const text = isText[column]!;
+      const end = packed.indexOf(text ? ":" : ";", at);
       const isNull = end === at;
       const number = isNull ? 0 : numberOf(packed.slice(at, end));
       at = end + 1;
-      if (as !== "text") {
-        row.push(isNull ? null : number);
-      } else if (isNull) {
-        row.push(null);
-      } else {
-        row.push(textOfBytes(packed.slice(at, at + number)));
-        at += number;
+      if (isNull || !text) {
+        row[column] = isNull ? null : number;
+        continue;
       }
+      const value = packed.slice(at, at + number);
+      row[column] = isPlain ? value : textOfBytes(value);
+      at += number;
     }
-    yield row;
+    visit(row);
   }
 }
 
@@ -375,5 +509,6 @@ class PackedReader {
 
 /** SQLite writes infinity as `Inf`. */
 function numberOf(text: string): number {
-  return Number(text.replace("Inf", "Infinity"));
+  const number = Number(text);
+  return Number.isNaN(number) ? Number(text.replace("Inf", "Infinity")) : number;
 }

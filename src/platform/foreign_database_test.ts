@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
 import { openForeign } from "./foreign_database.ts";
-import type { ForeignColumn } from "../core/host.ts";
+import type { ForeignColumn, ForeignDatabase, ForeignQuery, ForeignRow } from "../core/host.ts";
+
+async function rowsOf(database: ForeignDatabase, query: ForeignQuery): Promise<ForeignRow[]> {
+  const rows: ForeignRow[] = [];
+  await database.each(query, (row) => rows.push([...row]));
+  return rows;
+}
 
 async function withFile(sql: string, work: (path: string) => Promise<void>): Promise<void> {
   const directory = await Deno.makeTempDir();
@@ -26,7 +32,7 @@ Deno.test("openForeign() reads text that is no UTF-8 or holds a NUL, and numbers
   await withFile(sql, async (path) => {
     const database = await openForeign(path, "it");
     for (const order of ["natural", "inserted"] as const) {
-      const rows = [...database.rows({ table: "t", columns: [text("a"), number("n")], order })];
+      const rows = await rowsOf(database, { table: "t", columns: [text("a"), number("n")], order });
       assert.deepEqual(rows, [
         ["a\ufffdb", 0.1],
         ["a\0b", Infinity],
@@ -37,7 +43,7 @@ Deno.test("openForeign() reads text that is no UTF-8 or holds a NUL, and numbers
         ["", Number.MAX_VALUE],
       ]);
     }
-    database.close();
+    await database.close();
   });
 });
 
@@ -47,10 +53,10 @@ Deno.test("openForeign() reads many rows in pieces, whatever their row ids are",
     WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 2500) INSERT INTO t SELECT x * 4000000000000, x FROM c`;
   await withFile(sql, async (path) => {
     const database = await openForeign(path, "it");
-    const rows = [...database.rows({ table: "t", columns: [text("b")], order: "inserted" })].flat();
+    const rows = (await rowsOf(database, { table: "t", columns: [text("b")], order: "inserted" })).flat();
     assert.equal(rows.length, 2502);
     assert.deepEqual([rows[0], rows[1], rows.at(-1)], ["first", "1", "last"]);
-    database.close();
+    await database.close();
   });
 });
 
@@ -61,11 +67,11 @@ Deno.test("openForeign() names column and row of a value of the wrong type", asy
       const database = await openForeign(path, "it");
       const read = (
         column: ForeignColumn,
-      ) => [...database.rows({ table: "t", columns: [column], order: "natural" })];
-      assert.throws(() => read(text("a")), /Cannot read database it .*text in t\.a: .*blob there in row 3/);
-      assert.throws(() => read(number("n")), /numbers in t\.n: .*text there in row 3/);
-      assert.deepEqual(read({ name: "n", as: "numberOrNull" }), [[1], [null], [null]]);
-      database.close();
+      ) => rowsOf(database, { table: "t", columns: [column], order: "natural" });
+      await assert.rejects(read(text("a")), /Cannot read database it .*text in t\.a: .*blob there in row 3/);
+      await assert.rejects(read(number("n")), /numbers in t\.n: .*text there in row 3/);
+      assert.deepEqual(await read({ name: "n", as: "numberOrNull" }), [[1], [null], [null]]);
+      await database.close();
     },
   );
 });
@@ -77,12 +83,15 @@ Deno.test("openForeign() knows no view, virtual table or generated column as a t
   await withFile(sql, async (path) => {
     const database = await openForeign(path, "it");
     assert.deepEqual(database.columns('a"; drop'), ['b"c']);
-    assert.deepEqual([...database.rows({ table: 'a"; drop', columns: [text('b"c')], order: "inserted" })], [[
-      "v",
-    ]]);
+    assert.deepEqual(
+      await rowsOf(database, { table: 'a"; drop', columns: [text('b"c')], order: "inserted" }),
+      [[
+        "v",
+      ]],
+    );
     assert.throws(() => database.columns("v"), /plain table v: it is one where v is a view or virtual/);
     assert.equal(database.columns("missing"), null);
-    database.close();
+    await database.close();
   });
 });
 
@@ -97,7 +106,11 @@ Deno.test("openForeign() refuses what is no whole database, and says what it is"
     ];
     for (const [content, wanted] of cases) {
       await Deno.writeFile(path, content);
-      await assert.rejects(openForeign(path, "it"), wanted);
+      const read = async () => {
+        const database = await openForeign(path, "it");
+        await database.sound().finally(() => database.close());
+      };
+      await assert.rejects(read, wanted);
     }
     await assert.rejects(openForeign(`${path}.not`, "it"), /there is no such file/);
   });
@@ -108,12 +121,12 @@ Deno.test("openForeign() leaves nothing beside the file, and reads what is only 
     const writer = new DatabaseSync(path);
     writer.exec("INSERT INTO t VALUES ('in the log')");
     const database = await openForeign(path, "it");
-    assert.deepEqual([...database.rows({ table: "t", columns: [text("a")], order: "natural" })], [[
+    assert.deepEqual(await rowsOf(database, { table: "t", columns: [text("a")], order: "natural" }), [[
       "in the log",
     ]]);
-    database.close();
+    await database.close();
     writer.close();
-    (await openForeign(path, "it")).close();
+    await (await openForeign(path, "it")).close();
     assert.deepEqual([...Deno.readDirSync(path.replace(/[^/]*$/, ""))].length, 1);
   });
 });

@@ -56,12 +56,12 @@ export async function dashboardOf(rows: Rows, options: MadeOptions = {}): Promis
         display: "made.db",
         reference: options.reference ?? null,
       };
-      const { files } = extract(database, request);
+      const { files } = await extract(database, request);
       return Object.fromEntries(
         [...files].map(([name, text]) => [name.replace(".json", ""), JSON.parse(text)]),
       );
     } finally {
-      database.close();
+      await database.close();
     }
   } finally {
     await Deno.remove(directory, { recursive: true });

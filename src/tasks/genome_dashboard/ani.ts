@@ -11,15 +11,15 @@ export interface Identity {
 
 const COLUMNS = { a: ["genome1", "text"], b: ["genome2", "text"], ani: ["ani", "number"] } as const;
 
-export function readIdentity(tables: Tables, userId: string): Identity {
+export async function readIdentity(tables: Tables, userId: string): Promise<Identity> {
   const byGenome = new Map<string, number>();
   let largest = 0;
   if (!tables.hasAll("ani", Object.values(COLUMNS).map(([name]) => name))) return { byGenome, closest: null };
-  for (const { a, b, ani } of tables.each("ani", COLUMNS, { order: "inserted" })) {
-    if (a !== userId && b !== userId) continue;
+  await tables.each("ani", COLUMNS, { order: "inserted" }, ({ a, b, ani }) => {
+    if (a !== userId && b !== userId) return;
     const other = a === userId ? b : a;
     if (other !== null) byGenome.set(other, ani ?? 0);
     largest = Math.max(largest, ani ?? 0);
-  }
+  });
   return { byGenome, closest: largest === 0 ? null : round4(largest) };
 }

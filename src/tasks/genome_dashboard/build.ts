@@ -84,7 +84,7 @@ class Builder {
       throw new GlassboxError("invalid_input", `No pangenomes could be processed successfully: ${reasons}`);
     }
     await this.#pages();
-    const zip = this.#tree.zip();
+    const zip = await this.#tree.zip();
     await this.#context.progress(1, "done");
     return {
       dashboards: this.#dashboards,
@@ -119,13 +119,13 @@ class Builder {
       await this.#log("  Extracting data");
       const database = await this.#context.databases.openForeign(fetched.path, fetched.display);
       try {
-        return extract(database, {
+        return await extract(database, {
           pangenomeId,
           display: fetched.display,
           reference: this.#request.reference,
         });
       } finally {
-        database.close();
+        await database.close();
       }
     } finally {
       await fetched.dispose();

@@ -3,6 +3,10 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 const EMPTY = -1;
 
+/** Where short texts become bytes, so that none of them needs an array of its own. */
+const scratch = new Uint8Array(4096);
+const scratchView = viewOf(scratch);
+
 /** Numbers texts from 0 in the order in which they come. It works on bytes, as most are only seen to be known. */
 export class ByteIndex {
   #count = 0;
@@ -25,13 +29,11 @@ export class ByteIndex {
   }
 
   addText(text: string): number {
-    const bytes = viewOf(encoder.encode(text));
-    return this.add(bytes, 0, bytes.byteLength);
-  }
-
-  findText(text: string): number {
-    const bytes = viewOf(encoder.encode(text));
-    return this.find(bytes, 0, bytes.byteLength);
+    if (text.length * 3 > scratch.length) {
+      const bytes = viewOf(encoder.encode(text));
+      return this.add(bytes, 0, bytes.byteLength);
+    }
+    return this.add(scratchView, 0, encoder.encodeInto(text, scratch).written);
   }
 
   /** -1 when it is not known. */

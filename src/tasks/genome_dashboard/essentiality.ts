@@ -30,11 +30,11 @@ const COLUMNS = {
 } as const;
 
 /** By gene; a table or column that is missing leaves every gene without. */
-export function readGeneFluxes(tables: Tables, userId: string): Map<string, GeneFlux> {
+export async function readGeneFluxes(tables: Tables, userId: string): Promise<Map<string, GeneFlux>> {
   const names = Object.values(COLUMNS).map(([name]) => name);
   if (!tables.hasAll(TABLE, ["genome_id", ...names])) return new Map();
   const where = { column: tables.column(TABLE, "genome_id")!, is: userId };
-  const byGene = Map.groupBy(tables.read(TABLE, COLUMNS, { where }), ({ gene }) => gene);
+  const byGene = Map.groupBy(await tables.read(TABLE, COLUMNS, { where }), ({ gene }) => gene);
   return new Map([...byGene].flatMap(([gene, rows]) => gene === null ? [] : [[gene, fluxOf(rows)]]));
 }
 

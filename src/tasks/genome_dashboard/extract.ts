@@ -42,21 +42,28 @@ export interface ExtractRequest {
 }
 
 /** Reads one database and makes the six files of its dashboard. */
-export function extract(database: ForeignDatabase, request: ExtractRequest): Extracted {
+export async function extract(database: ForeignDatabase, request: ExtractRequest): Promise<Extracted> {
+  const made = await make(database, request).catch(async (error) => {
+    // Damage is why; what it led to is not.
+    await database.sound();
+    throw error;
+  });
+  await database.sound();
+  return made;
+}
+
+async function make(database: ForeignDatabase, request: ExtractRequest): Promise<Extracted> {
   const tables = new Tables(database, request.display);
   tables.demand("genome", []);
-  const genomes = readGenomes(tables, request.display);
+  const genomes = await readGenomes(tables, request.display);
   const { userId } = genomes;
-  const features = readFeatures(tables, userId);
-  const pangenome = readPangenome(tables, features);
-  const identity = readIdentity(tables, userId);
-  const phenotypes = readPhenotypes(tables, userId);
-  const reactions = readReactions(tables, userId);
+  const [{ features, pangenome }, { identity, phenotypes, reactions, fluxes, genePhenotypes }] = await Promise
+    .all([readGenes(tables, userId), readRest(tables, userId)]);
   const geneTables = {
     pangenome,
     reactions: reactionsByGene(tables, reactions, features.genes),
-    fluxes: readGeneFluxes(tables, userId),
-    phenotypes: readGenePhenotypes(tables, userId),
+    fluxes,
+    phenotypes: genePhenotypes,
   };
   const metadata = metadataOf(genomes, features, request.pangenomeId, pangenome.members.size);
   const files: Record<string, Json> = {
@@ -91,6 +98,22 @@ export function extract(database: ForeignDatabase, request: ExtractRequest): Ext
       features: features.all.length,
       genes: features.genes.length,
     },
+  };
+}
+
+async function readGenes(tables: Tables, userId: string) {
+  const features = await readFeatures(tables, userId);
+  return { features, pangenome: await readPangenome(tables, features) };
+}
+
+/** One after another, so that not all of it is in memory twice; beside the pangenome, which takes longer. */
+async function readRest(tables: Tables, userId: string) {
+  return {
+    identity: await readIdentity(tables, userId),
+    phenotypes: await readPhenotypes(tables, userId),
+    reactions: await readReactions(tables, userId),
+    fluxes: await readGeneFluxes(tables, userId),
+    genePhenotypes: await readGenePhenotypes(tables, userId),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Tables } from "./tables.ts";
-import { compareCodePoints, trim } from "./text.ts";
+import { codePoints, compareCodePoints, trim } from "./text.ts";
 
 /** The sources of annotation that a gene's values are taken from, by the short names of their columns. */
 export const SOURCES = [
@@ -24,14 +24,15 @@ export interface Feature {
   readonly strand: string | null;
   readonly type: string | null;
   readonly aliases: string | null;
-  readonly protein: string | null;
+  /** How many characters its protein has. */
+  readonly proteinLetters: number;
   readonly clusters: readonly string[];
   /** 1 or 0 where the table says so; anything else is unknown. */
   readonly isCore: number | null;
   readonly ontology: Readonly<Record<Source, string | null>>;
-  /** The two columns that the tree's statistics name in full. */
-  readonly treeKegg: string | null;
-  readonly treeEc: string | null;
+  /** Whether the two columns that the tree's statistics name in full hold anything. */
+  readonly hasTreeKegg: boolean;
+  readonly hasTreeEc: boolean;
 }
 
 export interface Features {
@@ -45,17 +46,18 @@ export interface Features {
 
 const TABLE = "user_feature";
 
-export function readFeatures(tables: Tables, userId: string): Features {
+export async function readFeatures(tables: Tables, userId: string): Promise<Features> {
   tables.demand(TABLE, ["genome", "contig", "feature_id", "length", "start", "strand", "type"]);
   tables.demand(TABLE, ["pangenome_cluster", "pangenome_is_core"]);
-  const all = readAll(tables, userId);
+  const all = await readAll(tables, userId);
   const genes = all.filter(({ type }) => type === "gene").sort(compareFeatures);
-  return { all, genes, coreClusters: readCoreClusters(tables) };
+  return { all, genes, coreClusters: await readCoreClusters(tables) };
 }
 
-function readAll(tables: Tables, userId: string): Feature[] {
+async function readAll(tables: Tables, userId: string): Promise<Feature[]> {
   const short = tables.ontologies(TABLE);
-  const rows = tables.read(TABLE, {
+  const features: Feature[] = [];
+  const columns = {
     id: ["feature_id", "text"],
     contig: ["contig", "text"],
     length: ["length", "number"],
@@ -72,27 +74,55 @@ function readAll(tables: Tables, userId: string): Feature[] {
       const column = short.get(source);
       return column === undefined ? [] : [[`source.${source}`, [column, "text"] as const]];
     })),
-  }, { where: { column: tables.column(TABLE, "genome")!, is: userId } });
-  return rows.map(({ id, clusters, ...rest }) => {
-    const sources = rest as unknown as Record<string, string | null>;
-    const ontology = Object.fromEntries(
-      SOURCES.map((source) => [source, sources[`source.${source}`] ?? null]),
-    );
-    return {
-      ...rest,
-      id: id ?? "",
-      clusters: clusterIds(clusters),
-      ontology: ontology as Feature["ontology"],
-    };
+  } as const;
+  const where = { column: tables.column(TABLE, "genome")!, is: userId };
+  await tables.each(TABLE, columns, { where }, (row) => {
+    features.push({
+      id: row.id ?? "",
+      contig: row.contig,
+      length: row.length,
+      start: row.start,
+      strand: row.strand,
+      type: row.type,
+      aliases: row.aliases,
+      proteinLetters: codePoints(row.protein ?? ""),
+      clusters: clusterIds(row.clusters),
+      isCore: row.isCore,
+      ontology: ontologyOf(row as unknown as SourceRow),
+      hasTreeKegg: Boolean(row.treeKegg),
+      hasTreeEc: Boolean(row.treeEc),
+    });
   });
+  return features;
 }
 
-function readCoreClusters(tables: Tables): Set<string> {
-  const rows = tables.read(TABLE, {
+type SourceRow = Readonly<Record<`source.${Source}`, string | null | undefined>>;
+
+/** Written out, as an object whose shape is known is made in a fraction of the time. */
+function ontologyOf(row: SourceRow): Feature["ontology"] {
+  return {
+    RAST: row["source.RAST"] ?? null,
+    KEGG: row["source.KEGG"] ?? null,
+    GO: row["source.GO"] ?? null,
+    EC: row["source.EC"] ?? null,
+    bakta_product: row["source.bakta_product"] ?? null,
+    COG: row["source.COG"] ?? null,
+    PFAM: row["source.PFAM"] ?? null,
+    primary_localization_psortb: row["source.primary_localization_psortb"] ?? null,
+    secondary_localization_psortb: row["source.secondary_localization_psortb"] ?? null,
+  };
+}
+
+async function readCoreClusters(tables: Tables): Promise<Set<string>> {
+  const ids = new Set<string>();
+  const columns = {
     clusters: ["pangenome_cluster", "text"],
     isCore: ["pangenome_is_core", "numberOrNull"],
+  } as const;
+  await tables.each(TABLE, columns, {}, ({ clusters, isCore }) => {
+    if (isCore === 1) { for (const id of clusterIds(clusters)) ids.add(id); }
   });
-  return new Set(rows.filter(({ isCore }) => isCore === 1).flatMap(({ clusters }) => clusterIds(clusters)));
+  return ids;
 }
 
 /** `idA:6; idB:41` names two clusters with their sizes; what follows the last colon of a part is dropped. */

@@ -4,9 +4,9 @@ import type { Feature } from "./features.ts";
 import { type GenePhenotypes, NO_PHENOTYPES } from "./gene_phenotypes.ts";
 import { geneName, isHypothetical, localisation, specificity } from "./gene_words.ts";
 import type { Json } from "./json.ts";
-import { type Cluster, COMPARED, type Compared, type Pangenome } from "./pangenome.ts";
+import { type Cluster, COMPARED, type Pangenome } from "./pangenome.ts";
 import { round4 } from "./rounding.ts";
-import { codePoints, isBlank, partsOf, trim } from "./text.ts";
+import { isBlank, partsOf, trim } from "./text.ts";
 
 /** What the row of a gene is made from, besides the gene itself. */
 export interface GeneTables {
@@ -24,18 +24,14 @@ export function geneRows(genes: readonly Feature[], tables: GeneTables): Json[] 
 
 function geneRow(gene: Feature, index: number, tables: GeneTables): Json {
   const { ontology, aliases } = gene;
-  const clusters = gene.clusters.map((id) => tables.pangenome.clusters.get(id)).filter((found) =>
-    found !== undefined
-  );
+  const clusters = gene.clusters.map((id) => tables.pangenome.clusters.get(id)!);
   const func = functionOf(gene);
   const flux = tables.fluxes.get(gene.id) ?? NO_FLUX;
   const phenotypes = tables.phenotypes.get(gene.id) ?? NO_PHENOTYPES;
-  const consistency = Object.fromEntries(
-    COMPARED.map((
-      source,
-      index,
-    ) => [source, consistencyOf(ontology[source], index, clusters, tables.pangenome)]),
-  ) as Record<Compared, number>;
+  const scores = COMPARED.map((source, place) =>
+    consistencyOf(ontology[source], place, clusters, tables.pangenome)
+  );
+  const [rast, kegg, go, ec, bakta] = scores;
   return [
     index,
     gene.id,
@@ -50,13 +46,13 @@ function geneRow(gene: Feature, index: number, tables: GeneTables): Json {
     partsOf(ontology.PFAM).length,
     partsOf(ontology.GO).length,
     localisation(ontology.primary_localization_psortb),
-    consistency.RAST,
-    consistency.KEGG,
-    consistency.GO,
-    consistency.EC,
-    average(COMPARED.map((source) => consistency[source])),
-    consistency.bakta_product,
-    consistency.EC,
+    rast!,
+    kegg!,
+    go!,
+    ec!,
+    average(scores),
+    bakta!,
+    ec!,
     gene.clusters.length === 0 ? -1 : round4(specificity(func, evidenceOf(gene))),
     isHypothetical(ontology.RAST) && isHypothetical(ontology.bakta_product) ? 1 : 0,
     isBlank(aliases) ? 0 : 1,
@@ -120,15 +116,14 @@ function consistencyOf(
   { values }: Pangenome,
 ): number {
   if (value === null || value === "" || isBlank(value)) return -1;
-  const number = values.findText(value);
-  return Math.max(
-    -1,
-    ...clusters.map(({ agreement }) => {
-      const found = agreement[source];
-      if (found === null || found === undefined || found.withValue === 0) return -1;
-      return round4(found.equal[found.values.indexOf(number)]! / found.withValue);
-    }),
-  );
+  const number = values.get(value)!;
+  let best = -1;
+  for (const { agreement } of clusters) {
+    const found = agreement[source]!;
+    if (found === null || found.withValue === 0) continue;
+    best = Math.max(best, found.equal[found.values.indexOf(number)]! / found.withValue);
+  }
+  return best === -1 ? -1 : round4(best);
 }
 
 function average(scores: readonly number[]): number {
@@ -145,7 +140,6 @@ function agreementOf({ ontology: { RAST, bakta_product, KEGG } }: Feature): numb
   return trim(RAST!) === trim(bakta_product!) ? 3 : 2;
 }
 
-function proteinLength({ protein, length }: Feature): number {
-  const characters = codePoints(protein ?? "");
-  return characters > 10 ? characters : Math.floor((length ?? 0) / 3);
+function proteinLength({ proteinLetters, length }: Feature): number {
+  return proteinLetters > 10 ? proteinLetters : Math.floor((length ?? 0) / 3);
 }

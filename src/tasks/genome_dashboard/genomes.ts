@@ -32,14 +32,14 @@ export interface Genomes {
 }
 
 /** Reads table `genome`, and finds the one genome in it that the dashboard is about. */
-export function readGenomes(tables: Tables, display: string): Genomes {
+export async function readGenomes(tables: Tables, display: string): Promise<Genomes> {
   const read = tables.column("genome", "genome") === null
     ? []
-    : tables.read("genome", COLUMNS, { order: "inserted" });
+    : await tables.read("genome", COLUMNS, { order: "inserted" });
   const rows = read.flatMap(({ id, ...rest }) => id === null ? [] : [{ id, ...rest }]);
   const hasKind = tables.column("genome", "kind") !== null;
-  const userId = rows.find(({ kind }) => kind === "user")?.id ?? userLikeId(tables, "genome") ??
-    userLikeId(tables, "id");
+  const userId = rows.find(({ kind }) => kind === "user")?.id ?? await userLikeId(tables, "genome") ??
+    await userLikeId(tables, "id");
   if (userId === null) {
     throw new GlassboxError(
       "invalid_input",
@@ -51,8 +51,9 @@ export function readGenomes(tables: Tables, display: string): Genomes {
 }
 
 /** SQL's LIKE 'user_%': one character of any kind where the underscore stands. Read by the key where there is one. */
-function userLikeId(tables: Tables, column: string): string | null {
-  return tables.read("genome", { id: [column, "text"] }).find(({ id }) => id !== null && /^user./isu.test(id))
+async function userLikeId(tables: Tables, column: string): Promise<string | null> {
+  const rows = await tables.read("genome", { id: [column, "text"] });
+  return rows.find(({ id }) => id !== null && /^user./isu.test(id))
     ?.id ?? null;
 }
 

@@ -53,7 +53,7 @@ export class OutputTree {
     await this.write(`${folder}data.js`, dataScript(data));
   }
 
-  zip(): Uint8Array {
+  zip(): Promise<Uint8Array> {
     return this.#zip.finish();
   }
 

@@ -1,6 +1,7 @@
 import type { ForeignColumn, PackedRows } from "../../core/host.ts";
 import { ByteIndex } from "./byte_index.ts";
 import type { Feature, Features, Source } from "./features.ts";
+import { IndexSet } from "./index_set.ts";
 import type { Tables } from "./tables.ts";
 
 /** The sources whose values are compared within a cluster. */
@@ -42,67 +43,18 @@ export interface Member {
 export interface Pangenome {
   /** Those of the user's features too, whether or not a genome of the table has them. */
   readonly clusters: ReadonlyMap<string, Cluster>;
-  /** The texts of all values that were asked for, by number. */
-  readonly values: ByteIndex;
+  /** The numbers of the values that were asked for. */
+  readonly values: ReadonlyMap<string, number>;
   readonly members: ReadonlyMap<string, Member>;
   /** A NULL cluster that is core: it counts as one, and no genome has it. */
   readonly hasNamelessCore: boolean;
 }
 
-/** A set of small whole numbers as bits. */
-export class IndexSet {
-  #words = new Uint32Array(8);
-  size = 0;
-
-  get words(): Uint32Array {
-    return this.#words;
-  }
-
-  add(index: number): boolean {
-    const at = index >>> 5;
-    if (at >= this.#words.length) {
-      const grown = new Uint32Array(Math.max(at + 1, this.#words.length * 2));
-      grown.set(this.#words);
-      this.#words = grown;
-    }
-    const bit = 1 << (index & 31);
-    if ((this.#words[at]! & bit) !== 0) return false;
-    this.#words[at]! |= bit;
-    this.size++;
-    return true;
-  }
-
-  has(index: number): boolean {
-    return ((this.#words[index >>> 5] ?? 0) & (1 << (index & 31))) !== 0;
-  }
-
-  *indices(): Generator<number> {
-    for (let at = 0; at < this.#words.length; at++) {
-      for (let word = this.#words[at]!; word !== 0; word &= word - 1) {
-        yield at * 32 + 31 - Math.clz32(word & -word);
-      }
-    }
-  }
-
-  shared(other: IndexSet): number {
-    const length = Math.min(this.#words.length, other.words.length);
-    let count = 0;
-    for (let at = 0; at < length; at++) count += bits(this.#words[at]! & other.words[at]!);
-    return count;
-  }
-}
-
-function bits(word: number): number {
-  word -= (word >>> 1) & 0x55555555;
-  word = (word & 0x33333333) + ((word >>> 2) & 0x33333333);
-  return Math.imul((word + (word >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
-}
-
 /** Reads the table, looking closely only at the values that the user's genes have; empty when there is none. */
-export function readPangenome(tables: Tables, features: Features): Pangenome {
+export async function readPangenome(tables: Tables, features: Features): Promise<Pangenome> {
   const reading = new Reading(features);
   const plan = planOf(tables);
-  if (plan !== null) reading.read(tables, plan);
+  if (plan !== null) await reading.read(tables, plan);
   return reading.result();
 }
 
@@ -154,6 +106,7 @@ class Reading {
   readonly #members: Member[] = [];
   readonly #contigs = new ByteIndex();
   readonly #values = new ByteIndex();
+  readonly #asked = new Map<string, number>();
   #hasNamelessCore = false;
 
   constructor({ all }: Features) {
@@ -165,9 +118,9 @@ class Reading {
     }
   }
 
-  read(tables: Tables, plan: Plan): void {
+  async read(tables: Tables, plan: Plan): Promise<void> {
     const width = plan.columns.length;
-    for (const piece of tables.packed(TABLE, plan.columns)) {
+    for await (const piece of tables.packed(TABLE, plan.columns)) {
       for (let row = 0; row < piece.count; row++) this.#row(piece, row * width, plan);
     }
   }
@@ -175,7 +128,7 @@ class Reading {
   result(): Pangenome {
     const clusters = new Map(this.#clusterIds.texts().map((id, index) => [id, this.#cluster(index)]));
     const members = new Map(this.#members.map((member) => [member.id, member]));
-    return { clusters, values: this.#values, members, hasNamelessCore: this.#hasNamelessCore };
+    return { clusters, values: this.#asked, members, hasNamelessCore: this.#hasNamelessCore };
   }
 
   /** Runs once for each row of the table, so nothing is made here that would have to be thrown away. */
@@ -235,15 +188,23 @@ class Reading {
   }
 
   #ask(cluster: Cluster, ontology: Feature["ontology"]): void {
-    COMPARED.forEach((source, index) => {
-      const value = ontology[source];
-      if (value === null || value === "") return;
-      const agreement = cluster.agreement[index] ??= { withValue: 0, values: [], equal: [] };
-      const number = this.#values.addText(value);
-      if (agreement.values.includes(number)) return;
+    for (let source = 0; source < COMPARED.length; source++) {
+      const value = ontology[COMPARED[source]!];
+      if (value === null || value === "") continue;
+      const agreement = cluster.agreement[source] ??= { withValue: 0, values: [], equal: [] };
+      const number = this.#numberOf(value);
+      if (agreement.values.includes(number)) continue;
       agreement.values.push(number);
       agreement.equal.push(0);
-    });
+    }
+  }
+
+  #numberOf(value: string): number {
+    const known = this.#asked.get(value);
+    if (known !== undefined) return known;
+    const number = this.#values.addText(value);
+    this.#asked.set(value, number);
+    return number;
   }
 
   #cluster(index: number): Cluster {

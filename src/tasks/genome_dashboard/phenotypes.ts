@@ -34,17 +34,17 @@ export interface Phenotypes {
 }
 
 /** Null when there is no such table. */
-export function readPhenotypes(tables: Tables, userId: string): Phenotypes | null {
+export async function readPhenotypes(tables: Tables, userId: string): Promise<Phenotypes | null> {
   if (!tables.has(TABLE)) return null;
   const byGenome = new Map<string, Growth>();
   const classes = new Map<string, string | null>();
-  for (const row of tables.each(TABLE, COLUMNS)) {
-    if (row.genome === null) continue;
+  await tables.each(TABLE, COLUMNS, {}, (row) => {
+    if (row.genome === null) return;
     const growth = byGenome.get(row.genome) ?? newGrowth();
     byGenome.set(row.genome, growth);
     count(growth, row);
     if (row.genome === userId && row.phenotype !== null) classes.set(row.phenotype, row.class);
-  }
+  });
   const grows = [...classes].filter(([, one]) => one === "P").map(([id]) => id);
   return {
     byGenome,

@@ -1,5 +1,7 @@
-import type { Json } from "./json.ts";
+import { ByteIndex } from "./byte_index.ts";
 import type { Feature } from "./features.ts";
+import { IndexSet } from "./index_set.ts";
+import type { Json } from "./json.ts";
 import { round, round4 } from "./rounding.ts";
 import type { Tables } from "./tables.ts";
 import { compareCodePoints, wordsOf } from "./text.ts";
@@ -43,26 +45,39 @@ export interface Reactions {
 }
 
 /** Null when there is no such table. */
-export function readReactions(tables: Tables, userId: string): Reactions | null {
+export async function readReactions(tables: Tables, userId: string): Promise<Reactions | null> {
   if (!tables.has(TABLE)) return null;
   const genomeColumn = tables.column(TABLE, "genome_id");
   const userRows = genomeColumn === null
     ? []
-    : tables.read(TABLE, COLUMNS, { where: { column: genomeColumn, is: userId } });
-  const having = new Map<string, Set<string>>();
-  const genomes = new Set<string>();
-  for (
-    const { genome, id } of tables.each(TABLE, { genome: ["genome_id", "text"], id: ["reaction_id", "text"] })
-  ) {
-    if (genome === null) continue;
-    genomes.add(genome);
-    if (id !== null) having.set(id, (having.get(id) ?? new Set()).add(genome));
-  }
+    : await tables.read(TABLE, COLUMNS, { where: { column: genomeColumn, is: userId } });
   return {
     userRows,
     gapfilled: userRows.filter(({ gapfilling }) => gapfilling !== null && gapfilling !== "none").length,
+    ...await countGenomes(tables),
+  };
+}
+
+/** How many genomes there are, and how many have each reaction. */
+async function countGenomes(tables: Tables): Promise<Pick<Reactions, "genomes" | "genomesWith">> {
+  const names = { genome: ["genome_id", "text"], id: ["reaction_id", "text"] } as const;
+  if (!tables.hasAll(TABLE, ["genome_id"])) return { genomes: 0, genomesWith: new Map() };
+  const genomes = new ByteIndex();
+  const ids = new ByteIndex();
+  const having: IndexSet[] = [];
+  const hasIds = tables.column(TABLE, names.id[0]) !== null;
+  const columns = tables.columnsOf(TABLE, hasIds ? names : { genome: names.genome });
+  for await (const { count, bytes, starts, ends } of tables.packed(TABLE, columns)) {
+    for (let at = 0; at < count * columns.length; at += columns.length) {
+      if (ends[at]! < 0) continue;
+      const genome = genomes.add(bytes, starts[at]!, ends[at]!);
+      if (!hasIds || ends[at + 1]! < 0) continue;
+      (having[ids.add(bytes, starts[at + 1]!, ends[at + 1]!)] ??= new IndexSet()).add(genome);
+    }
+  }
+  return {
     genomes: genomes.size,
-    genomesWith: new Map([...having].map(([id, set]) => [id, set.size])),
+    genomesWith: new Map(ids.texts().map((id, index) => [id, having[index]!.size])),
   };
 }
 

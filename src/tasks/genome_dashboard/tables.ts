@@ -51,36 +51,50 @@ export class Tables {
   }
 
   /** All rows; none when there is no such table. A column that is missing reads as null. */
-  read<Wanted extends Spec>(table: string, wanted: Wanted, options: ReadOptions = {}): RowOf<Wanted>[] {
-    return [...this.each(table, wanted, options)];
-  }
-
-  /** The same one by one, for who keeps less than it reads. */
-  *each<Wanted extends Spec>(
+  async read<Wanted extends Spec>(
     table: string,
     wanted: Wanted,
     options: ReadOptions = {},
-  ): Generator<RowOf<Wanted>> {
-    const found = Object.entries(wanted).flatMap(([key, [name, as]]) => {
+  ): Promise<RowOf<Wanted>[]> {
+    const rows: RowOf<Wanted>[] = [];
+    await this.each(table, wanted, options, (row) => rows.push({ ...row }));
+    return rows;
+  }
+
+  /** The same one by one, for who keeps less than it reads: the row is overwritten by the next. */
+  async each<Wanted extends Spec>(
+    table: string,
+    wanted: Wanted,
+    { where, order = "natural" }: ReadOptions,
+    visit: (row: RowOf<Wanted>) => void,
+  ): Promise<void> {
+    const keys = Object.keys(wanted);
+    const found = keys.flatMap((key) => {
+      const [name, as] = wanted[key]!;
       const column = this.column(table, name);
       return column === null ? [] : [{ key, name: column, as }];
     });
-    const { where, order = "natural" } = options;
     if (found.length === 0 || (where !== undefined && this.column(table, where.column) === null)) return;
     const query = { table, columns: found, order, ...(where === undefined ? {} : { where }) };
-    const places = Object.keys(wanted).map((key) =>
-      [key, found.findIndex((column) => column.key === key)] as const
-    );
-    for (const values of this.#database.rows(query)) {
-      const row: Record<string, string | number | null> = {};
-      for (const [key, place] of places) row[key] = place === -1 ? null : values[place]!;
-      yield row as RowOf<Wanted>;
-    }
+    const row: Record<string, string | number | null> = Object.fromEntries(keys.map((key) => [key, null]));
+    await this.#database.each(query, (values) => {
+      for (let at = 0; at < found.length; at++) row[found[at]!.key] = values[at]!;
+      visit(row as RowOf<Wanted>);
+    });
   }
 
   /** The rows as they come, for a table that is too long to be kept. */
-  packed(table: string, columns: readonly ForeignColumn[]): ReturnType<ForeignDatabase["packed"]> {
-    return this.#database.packed({ table, columns, order: "inserted" });
+  packed(
+    table: string,
+    columns: readonly ForeignColumn[],
+    { where, order = "inserted" }: ReadOptions = {},
+  ): ReturnType<ForeignDatabase["packed"]> {
+    return this.#database.packed({ table, columns, order, ...(where === undefined ? {} : { where }) });
+  }
+
+  /** These columns as they are spelled, for `packed`; every one must be there. */
+  columnsOf<Wanted extends Spec>(table: string, wanted: Wanted): ForeignColumn[] {
+    return Object.values(wanted).map(([name, as]) => ({ name: this.column(table, name)!, as }));
   }
 
   #missing(what: string): GlassboxError {

@@ -2,7 +2,8 @@ import type { Features } from "./features.ts";
 import { type Genome, type Genomes, ranksOf } from "./genomes.ts";
 import type { Json } from "./json.ts";
 import { averageLinkage, leafOrder } from "./linkage.ts";
-import { IndexSet, type Member, type Pangenome } from "./pangenome.ts";
+import { IndexSet } from "./index_set.ts";
+import type { Member, Pangenome } from "./pangenome.ts";
 import type { Phenotypes } from "./phenotypes.ts";
 import { round, round4 } from "./rounding.ts";
 import { compareCodePoints } from "./text.ts";
@@ -31,6 +32,7 @@ export function treeData(tables: TreeTables): Json {
     };
   }
   const { distances, largest, smallest } = distanceMatrix([...sets.values()]);
+  const core = coreClusters(tables);
   const linkage = averageLinkage(distances, ids.length);
   return {
     linkage,
@@ -38,7 +40,7 @@ export function treeData(tables: TreeTables): Json {
     leaf_order: leafOrder(linkage).map((leaf) => ids[leaf]!),
     user_genome_id: userId,
     genome_metadata: new Map(ids.map((id) => [id, metadataOf(id, tables)])),
-    genome_stats: new Map(ids.map((id) => [id, statsOf(id, sets.get(id)!, tables)])),
+    genome_stats: new Map(ids.map((id) => [id, statsOf(id, sets.get(id)!, core, tables)])),
     stats: {
       n_genomes: ids.length,
       n_clusters: all.size,
@@ -108,7 +110,7 @@ function checkm(genome: Genome | undefined): { [key: string]: number } {
   };
 }
 
-function statsOf(id: string, set: IndexSet, tables: TreeTables): Json {
+function statsOf(id: string, set: IndexSet, coreIds: CoreClusters, tables: TreeTables): Json {
   const { rows, core, kegg, ec, contigCount } = id === tables.genomes.userId
     ? userCounts(tables.features)
     : memberCounts(tables.pangenome.members.get(id)!);
@@ -118,7 +120,7 @@ function statsOf(id: string, set: IndexSet, tables: TreeTables): Json {
     n_clusters: set.size,
     core_pct: share(core),
     n_contigs: contigCount,
-    missing_core: missingCore(set, tables),
+    missing_core: missingCore(set, coreIds),
     ko_pct: share(kegg),
     metabolic_genes: ec,
   };
@@ -136,18 +138,29 @@ function userCounts({ genes }: Features): Counts {
   return {
     rows: genes.length,
     core: genes.filter(({ isCore }) => isCore === 1).length,
-    kegg: genes.filter(({ treeKegg }) => treeKegg).length,
-    ec: genes.filter(({ treeEc }) => treeEc).length,
+    kegg: genes.filter(({ hasTreeKegg }) => hasTreeKegg).length,
+    ec: genes.filter(({ hasTreeEc }) => hasTreeEc).length,
     contigCount: new Set(genes.flatMap(({ contig }) => contig ? [contig] : [])).size,
   };
 }
 
 /** How many of the clusters that some row calls core the genome lacks. */
-function missingCore(set: IndexSet, { pangenome, features }: TreeTables): number {
-  let missing = pangenome.hasNamelessCore ? 1 : 0;
+function missingCore(set: IndexSet, { known, nameless }: CoreClusters): number {
+  return known.size - known.shared(set) + nameless;
+}
+
+interface CoreClusters {
+  readonly known: IndexSet;
+  /** Those that no genome of the tree can have. */
+  readonly nameless: number;
+}
+
+/** The clusters that some row calls core. */
+function coreClusters({ pangenome, features }: TreeTables): CoreClusters {
+  const known = new IndexSet();
   for (const [id, cluster] of pangenome.clusters) {
-    if ((cluster.isCore || features.coreClusters.has(id)) && !set.has(cluster.index)) missing++;
+    if (cluster.isCore || features.coreClusters.has(id)) known.add(cluster.index);
   }
-  for (const id of features.coreClusters) if (!pangenome.clusters.has(id)) missing++;
-  return missing;
+  const unseen = [...features.coreClusters].filter((id) => !pangenome.clusters.has(id)).length;
+  return { known, nameless: unseen + (pangenome.hasNamelessCore ? 1 : 0) };
 }
