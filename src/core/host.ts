@@ -325,6 +325,8 @@ export interface ForeignDatabase {
 export interface Databases {
   /** Opens a stranger's file, and begins to check that it is undamaged. `display` is the name it has in errors. */
   openForeign(path: string, display: string): Promise<ForeignDatabase>;
+  /** The SHA-256 of a file, in hex: how to tell others which one was refused. */
+  sha256(path: string): Promise<string>;
 }
 
 /** What this process is, for the first line and `version`. */

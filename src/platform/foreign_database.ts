@@ -1,7 +1,10 @@
 /** SQLite files that strangers made: opened for reading only, checked first, and read with no trust in their text. */
 
 import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import * as fs from "node:fs/promises";
+import { clearTimeout, setTimeout } from "node:timers";
 import type { Database } from "libsql";
 import { EMPTY_BYTES } from "../core/bytes.ts";
 import { textOfBytes } from "../core/byte_text.ts";
@@ -9,7 +12,11 @@ import { GlassboxError, messageOf } from "../core/errors.ts";
 import type { ForeignColumn, ForeignDatabase, ForeignQuery, ForeignRow, PackedRows } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
 
-/** `trusted_schema` keeps what the file's own schema calls from doing harm; the limit holds for the whole process. */
+/**
+ * `trusted_schema` keeps what the file's own schema calls from doing harm; the limit holds for the whole process. The
+ * library's authorizer cannot be used beside them: it denies every function, also those that rows are packed with, and
+ * is asked again for statements that were prepared before. All SQL is ours and names plain tables only.
+ */
 const PRAGMAS = [
   "query_only = ON",
   "trusted_schema = OFF",
@@ -28,8 +35,18 @@ const COLUMNS_IN_ONE_CALL = 30;
 
 const MAGIC = "SQLite format 3\0";
 
+export async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const piece of createReadStream(path)) hash.update(piece as Uint8Array);
+  return hash.digest("hex");
+}
+
 /** Opens the file at `path`; every fault is told as one of the file that is called `display`. */
-export async function openForeign(path: string, display: string): Promise<ForeignDatabase> {
+export async function openForeign(
+  path: string,
+  display: string,
+  withinMs: number = LIMITS.foreignReadMsMax,
+): Promise<ForeignDatabase> {
   const sizeBytes = await demandDatabase(path, display);
   const [{ default: Library }, { default: Background }] = await Promise.all([
     import("libsql"),
@@ -40,7 +57,11 @@ export async function openForeign(path: string, display: string): Promise<Foreig
     const address = await addressOf(path);
     const database = new Library(address);
     for (const pragma of PRAGMAS) database.exec(`PRAGMA ${pragma}`);
-    return new ForeignFile(database, file, () => new Lane(new Background(address, {})).setUp());
+    return new ForeignFile(
+      database,
+      { ...file, withinMs },
+      () => new Lane(new Background(address, {})).setUp(),
+    );
   } catch (error) {
     throw asFileFault(error, file);
   }
@@ -92,12 +113,17 @@ class Lane {
 
   /** A process that ended while another of its threads is inside the library would end by a signal. */
   async close(): Promise<void> {
+    await this.stop();
+    this.#database.close();
+  }
+
+  /** Ends what is under way; it fails with SQLITE_INTERRUPT. */
+  async stop(): Promise<void> {
     while (this.#isBusy) {
       // It only ends what has begun.
       this.#database.interrupt();
       await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, INTERRUPT_AGAIN_MS))]);
     }
-    this.#database.close();
   }
 
   /** Text leaves SQLite only as bytes: the library ends the process for what is no UTF-8, and cuts text at a NUL. */
@@ -186,7 +212,7 @@ const QUICK_CHECK = packedSql(
 
 class ForeignFile implements ForeignDatabase {
   readonly #database: Database;
-  readonly #file: FileName;
+  readonly #file: FileName & { readonly withinMs: number };
   readonly #openLane: () => Promise<Lane>;
   readonly #freeLanes: Lane[] = [];
   readonly #lanes: Promise<Lane>[] = [];
@@ -194,10 +220,18 @@ class ForeignFile implements ForeignDatabase {
   readonly #isSound: Promise<void>;
   #isClosed = false;
 
-  constructor(database: Database, file: FileName, openLane: () => Promise<Lane>) {
+  readonly #overdue: ReturnType<typeof setTimeout>;
+  #isOverdue = false;
+
+  constructor(
+    database: Database,
+    file: FileName & { readonly withinMs: number },
+    openLane: () => Promise<Lane>,
+  ) {
     this.#database = database;
     this.#file = file;
     this.#openLane = openLane;
+    this.#overdue = setTimeout(() => void this.#giveUp(), file.withinMs).unref();
     this.#isSound = this.#check();
     this.#isSound.catch(() => {});
   }
@@ -225,9 +259,19 @@ class ForeignFile implements ForeignDatabase {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const lanes = await Promise.allSettled(this.#lanes);
-    for (const lane of lanes) if (lane.status === "fulfilled") await lane.value.close();
+    clearTimeout(this.#overdue);
+    await this.#eachLane((lane) => lane.close());
     this.#database.close();
+  }
+
+  async #giveUp(): Promise<void> {
+    this.#isOverdue = true;
+    await this.#eachLane((lane) => lane.stop());
+  }
+
+  async #eachLane(work: (lane: Lane) => Promise<void>): Promise<void> {
+    const lanes = await Promise.allSettled(this.#lanes);
+    for (const lane of lanes) if (lane.status === "fulfilled") await work(lane.value);
   }
 
   /** Fulfilled when SQLite finds the structure of the file sound; every page is read for that. */
@@ -246,7 +290,7 @@ class ForeignFile implements ForeignDatabase {
 
   /** The next piece is fetched while the caller digests this one. */
   async *#pieces(query: ForeignQuery): AsyncGenerator<Uint8Array> {
-    const rowId = rowIdOf(this.columns(query.table) ?? []);
+    const rowId = this.#rowIdOf(query.table);
     const lane = await this.#takeLane();
     const fetch = (after: string | null): Promise<Piece> => {
       this.#demandOpen();
@@ -283,6 +327,7 @@ class ForeignFile implements ForeignDatabase {
   }
 
   #demandOpen(): void {
+    if (this.#isOverdue) throw this.#tooLate();
     if (this.#isClosed) throw new Error(`Cannot read database ${this.#file.display} as it was closed`);
   }
 
@@ -290,8 +335,16 @@ class ForeignFile implements ForeignDatabase {
     try {
       return await work;
     } catch (error) {
-      throw asFileFault(error, this.#file);
+      throw this.#isOverdue ? this.#tooLate() : asFileFault(error, this.#file);
     }
+  }
+
+  #tooLate(): GlassboxError {
+    const { display, sizeBytes, withinMs } = this.#file;
+    return new GlassboxError(
+      "invalid_input",
+      `Cannot read database ${display} of ${sizeBytes} bytes as that must take at most ${withinMs / 1000} s`,
+    );
   }
 
   #readColumns(table: string): string[] | null {
@@ -322,6 +375,14 @@ class ForeignFile implements ForeignDatabase {
     return columns;
   }
 
+  /** Null for a table that has no row ids, and for one whose columns have taken all their names. */
+  #rowIdOf(table: string): string | null {
+    let isPlain = true;
+    const kinds = "SELECT concat(wr, ';') FROM pragma_table_list WHERE schema = 'main' AND lower(name) = ?";
+    this.#eachAtOnce(kinds, table, [{ name: "wr", as: "number" }], ([wr]) => isPlain &&= wr === 0);
+    return isPlain ? rowIdOf(this.columns(table) ?? []) : null;
+  }
+
   #eachAtOnce(
     sql: string,
     arg: string,
@@ -341,7 +402,7 @@ class ForeignFile implements ForeignDatabase {
   }
 
   #wrongType({ table, columns }: ForeignQuery): GlassboxError {
-    const rowId = rowIdOf(this.columns(table) ?? []);
+    const rowId = this.#rowIdOf(table);
     for (const column of columns) {
       const odd = oddOf(column);
       if (odd === null || rowId === null) continue;

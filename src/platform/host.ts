@@ -57,4 +57,8 @@ const lazyDatabases: Databases = {
     const { openForeign } = await import("./foreign_database.ts");
     return await openForeign(path, display);
   },
+  async sha256(path) {
+    const { sha256OfFile } = await import("./foreign_database.ts");
+    return await sha256OfFile(path);
+  },
 };

@@ -107,6 +107,7 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
 
 const noDatabases: Databases = {
   openForeign: (path) => Promise.reject(nodeError("ENOENT", `There is no database ${path}`, path)),
+  sha256: (path) => Promise.reject(nodeError("ENOENT", `There is no database ${path}`, path)),
 };
 
 interface World {

@@ -127,9 +127,18 @@ class Builder {
       } finally {
         await database.close();
       }
+    } catch (error) {
+      await this.#logRefused(fetched);
+      throw error;
     } finally {
       await fetched.dispose();
     }
+  }
+
+  /** Names the very file that was refused, as there may be others of its name by the time somebody looks. */
+  async #logRefused({ path, display }: FetchedDatabase): Promise<void> {
+    const hash = await this.#context.databases.sha256(path).catch(() => null);
+    if (hash !== null) await this.#log(`  Refused ${display} with SHA-256 ${hash}`, "stderr");
   }
 
   async #keep(index: number, id: string, { organism, genomeId, counts, files }: Extracted): Promise<void> {

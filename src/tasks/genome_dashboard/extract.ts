@@ -54,7 +54,6 @@ export async function extract(database: ForeignDatabase, request: ExtractRequest
 
 async function make(database: ForeignDatabase, request: ExtractRequest): Promise<Extracted> {
   const tables = new Tables(database, request.display);
-  tables.demand("genome", []);
   const genomes = await readGenomes(tables, request.display);
   const { userId } = genomes;
   const [{ features, pangenome }, { identity, phenotypes, reactions, fluxes, genePhenotypes }] = await Promise

@@ -50,10 +50,13 @@ export async function readGenomes(tables: Tables, display: string): Promise<Geno
   return { rows, hasKind, hasSize: tables.column("genome", "size") !== null, userId };
 }
 
+/** LIKE ignores the case of ASCII letters only; with the flag `i`, a long s would be one of them. */
+const LIKE_USER = /^[Uu][Ss][Ee][Rr]./su;
+
 /** SQL's LIKE 'user_%': one character of any kind where the underscore stands. Read by the key where there is one. */
 async function userLikeId(tables: Tables, column: string): Promise<string | null> {
   const rows = await tables.read("genome", { id: [column, "text"] });
-  return rows.find(({ id }) => id !== null && /^user./isu.test(id))
+  return rows.find(({ id }) => id !== null && LIKE_USER.test(id))
     ?.id ?? null;
 }
 

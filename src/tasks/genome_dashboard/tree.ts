@@ -1,3 +1,4 @@
+import { GlassboxError } from "../../core/errors.ts";
 import type { Features } from "./features.ts";
 import { type Genome, type Genomes, ranksOf } from "./genomes.ts";
 import type { Json } from "./json.ts";
@@ -17,11 +18,20 @@ export interface TreeTables {
   readonly phenotypes: Phenotypes | null;
 }
 
+/** Every genome is compared with every other, and all distances are in memory at once. */
+const GENOMES_MAX = 4_000;
+
 /** tree_data.json: the genomes by how many clusters they share. With fewer than two genomes it is a short form. */
 export function treeData(tables: TreeTables): Json {
   const { userId } = tables.genomes;
   const sets = clusterSets(tables);
   const ids = [...sets.keys()];
+  if (ids.length > GENOMES_MAX) {
+    throw new GlassboxError(
+      "too_large",
+      `Cannot make a tree of the genomes in pangenome_feature as there must be at most ${GENOMES_MAX}: there are ${ids.length}`,
+    );
+  }
   const all = new IndexSet();
   for (const set of sets.values()) for (const index of set.indices()) all.add(index);
   if (ids.length < 2) {
@@ -93,7 +103,7 @@ function metadataOf(id: string, { genomes, ani, phenotypes }: TreeTables): Json 
     tax: ranksOf(genome?.ncbi ?? null),
     gtdb_tax: ranksOf(genome?.gtdb ?? null),
     n_features: genome === undefined || !genomes.hasSize ? 0 : genome.size,
-    ani_to_user: id === genomes.userId ? 1 : round4(ani.get(id) ?? 0) || null,
+    ani_to_user: id === genomes.userId ? 1 : (ani.get(id) ?? 0) === 0 ? null : round4(ani.get(id)!),
     ...(genome !== undefined && genomes.hasKind ? { kind: genome.kind } : {}),
     ...checkm(genome),
     ...(growth === undefined ? {} : {
