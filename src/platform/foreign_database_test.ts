@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { DatabaseSync } from "node:sqlite";
+import { LIMITS } from "../core/limits.ts";
 import { openForeign } from "./foreign_database.ts";
 import type { ForeignColumn, ForeignDatabase, ForeignQuery, ForeignRow } from "../core/host.ts";
 
@@ -128,5 +129,46 @@ Deno.test("openForeign() leaves nothing beside the file, and reads what is only 
     writer.close();
     await (await openForeign(path, "it")).close();
     assert.deepEqual([...Deno.readDirSync(path.replace(/[^/]*$/, ""))].length, 1);
+  });
+});
+
+Deno.test("openForeign() reads a table without row ids, and one whose columns took their names", async () => {
+  const sql = `CREATE TABLE t (a TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO t VALUES ('z'), ('b');
+    CREATE TABLE u (a TEXT, rowid TEXT, oid TEXT, _rowid_ TEXT); INSERT INTO u (a) VALUES ('z'), ('b')`;
+  await withFile(sql, async (path) => {
+    const database = await openForeign(path, "it");
+    const read = (table: string) => rowsOf(database, { table, columns: [text("a")], order: "inserted" });
+    assert.deepEqual(await read("t"), [["b"], ["z"]]);
+    assert.deepEqual(await read("u"), [["z"], ["b"]]);
+    await database.close();
+  });
+});
+
+Deno.test("openForeign() gives up after its time, with an error that names it", async () => {
+  const sql =
+    `CREATE TABLE t (a TEXT); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 1000000)
+    INSERT INTO t SELECT x FROM c`;
+  await withFile(sql, async (path) => {
+    const database = await openForeign(path, "it", 1);
+    const read = rowsOf(database, { table: "t", columns: [text("a")], order: "inserted" });
+    await assert.rejects(read, /Cannot read database it of \d+ bytes as that must take at most 0\.001 s/);
+    await assert.rejects(database.sound(), /must take at most 0\.001 s/);
+    await database.close();
+  });
+});
+
+Deno.test("openForeign() lets SQLite take no more memory than its limit, whatever is asked of it", async () => {
+  await withFile("CREATE TABLE t (a TEXT)", async (path) => {
+    const database = await openForeign(path, "it");
+    const { default: Library } = await import("libsql");
+    const other = new Library(":memory:");
+    const ask = (sql: string) => other.prepare(sql).raw().all([]) as unknown[][];
+    assert.deepEqual(ask("PRAGMA hard_heap_limit"), [[LIMITS.foreignHeapBytesMax]]);
+    const tooMuch =
+      `SELECT length(group_concat(zeroblob(200000000) || 'x')) FROM (VALUES (1), (2), (3), (4))`;
+    assert.throws(() => ask(tooMuch), { code: /SQLITE_(NOMEM|TOOBIG)/ });
+    assert.deepEqual(await rowsOf(database, { table: "t", columns: [text("a")], order: "natural" }), []);
+    other.close();
+    await database.close();
   });
 });

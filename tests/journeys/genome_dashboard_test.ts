@@ -103,6 +103,9 @@ for (const program of programs()) {
       ended.err,
       /Skipped pangenome 2 \(B\): Cannot read database .*b\.db as it must be an SQLite database/,
     );
+    const bytes = new TextEncoder().encode("not a database");
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+    assert.match(ended.err, new RegExp(`Refused .*b\\.db with SHA-256 ${hash}`));
     const folders = ["pangenome_0_.._A_b_", "pangenome_2_pangenome_2"];
     assert.deepEqual(
       [...Deno.readDirSync(join(sandbox.cwd, "out"))].map((entry) => entry.name).filter((one) =>
