@@ -130,11 +130,14 @@ function inlineContext(context: ExecutorContext, request: StartRequest): TaskCon
   const { job, scratch, signal, reports } = request;
   const kbase = kbaseSurroundings(context.confidential?.environmentOf(job.id) ?? {});
   const { files, databases } = context.host;
-  return taskContext({ jobId: job.id, epoch: job.epoch, directory: scratch, signal, files, databases, kbase }, {
-    send: (message) => reports.take(message),
-    log: request.log,
-    save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
-  });
+  return taskContext(
+    { jobId: job.id, epoch: job.epoch, directory: scratch, signal, files, databases, kbase },
+    {
+      send: (message) => reports.take(message),
+      log: request.log,
+      save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
+    },
+  );
 }
 
 /** A result is believed only after the task's own schema has accepted it. */

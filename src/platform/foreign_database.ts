@@ -222,6 +222,7 @@ class ForeignFile implements ForeignDatabase {
 
   readonly #overdue: ReturnType<typeof setTimeout>;
   #isOverdue = false;
+  #damage: unknown = null;
 
   constructor(
     database: Database,
@@ -233,7 +234,11 @@ class ForeignFile implements ForeignDatabase {
     this.#openLane = openLane;
     this.#overdue = setTimeout(() => void this.#giveUp(), file.withinMs).unref();
     this.#isSound = this.#check();
-    this.#isSound.catch(() => {});
+    // A damaged file may have no end; what reads it is ended as soon as the damage is known.
+    this.#isSound.catch((error) => {
+      this.#damage = error;
+      return this.#eachLane((lane) => lane.stop());
+    });
   }
 
   sound(): Promise<void> {
@@ -328,6 +333,7 @@ class ForeignFile implements ForeignDatabase {
 
   #demandOpen(): void {
     if (this.#isOverdue) throw this.#tooLate();
+    if (this.#damage !== null) throw this.#damage;
     if (this.#isClosed) throw new Error(`Cannot read database ${this.#file.display} as it was closed`);
   }
 
@@ -335,7 +341,7 @@ class ForeignFile implements ForeignDatabase {
     try {
       return await work;
     } catch (error) {
-      throw this.#isOverdue ? this.#tooLate() : asFileFault(error, this.#file);
+      throw this.#isOverdue ? this.#tooLate() : this.#damage ?? asFileFault(error, this.#file);
     }
   }
 
