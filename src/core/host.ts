@@ -273,6 +273,62 @@ export interface Network {
   listen(request: ListenRequest): Promise<Listener>;
 }
 
+/** A column to read: `text` refuses blobs; `number` refuses text, but for blank text, which reads as null; `numberOrNull` reads all but numbers as null. */
+export interface ForeignColumn {
+  readonly name: string;
+  readonly as: "text" | "number" | "numberOrNull";
+}
+
+export interface ForeignQuery {
+  readonly table: string;
+  readonly columns: readonly ForeignColumn[];
+  /** Only rows whose column holds this text. */
+  readonly where?: { readonly column: string; readonly is: string };
+  /**
+   * `inserted` reads in pieces, of any number of rows, by row id. `natural` reads at once, in the order in which
+   * SQLite finds the rows without being told one: by the key where an index gives the answer.
+   */
+  readonly order: "inserted" | "natural";
+}
+
+/**
+ * Rows as they left the database, for who reads far more than it keeps. Value `c` of row `r` is at `r * columns + c`:
+ * a text lies from `starts` to `ends` in `bytes`, as UTF-8 or what was taken for it, and NULL has an end of -1; a
+ * number is in `numbers`, NaN for NULL. Overwritten by the next piece.
+ */
+export interface PackedRows {
+  readonly count: number;
+  readonly bytes: DataView;
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  readonly numbers: Float64Array;
+}
+
+/** The values of one row in the order of the query's columns; infinity stays a number. Overwritten by the next row. */
+export type ForeignRow = readonly (string | number | null)[];
+
+/**
+ * Someone else's SQLite file, open for reading only. Several readings may be under way at once. Nothing that was read
+ * is worth anything before `sound` is fulfilled.
+ */
+export interface ForeignDatabase {
+  /** Fulfilled when the whole file was found undamaged, which begins when it is opened; else why it cannot be read. */
+  sound(): Promise<void>;
+  /** The table's columns as they are spelled, or null when there is no such table. Throws for a view or virtual table. */
+  columns(table: string): readonly string[] | null;
+  each(query: ForeignQuery, visit: (row: ForeignRow) => void): Promise<void>;
+  packed(query: ForeignQuery): AsyncIterable<PackedRows>;
+  /** Ends what is still being read, and waits for that. */
+  close(): Promise<void>;
+}
+
+export interface Databases {
+  /** Opens a stranger's file, and begins to check that it is undamaged. `display` is the name it has in errors. */
+  openForeign(path: string, display: string): Promise<ForeignDatabase>;
+  /** The SHA-256 of a file, in hex: how to tell others which one was refused. */
+  sha256(path: string): Promise<string>;
+}
+
 /** What this process is, for the first line and `version`. */
 export interface About {
   readonly engine: "bun" | "deno" | "node" | "memory";
@@ -296,4 +352,5 @@ export interface Host {
   readonly terminal: Terminal;
   readonly signals: Signals;
   readonly network: Network;
+  readonly databases: Databases;
 }

@@ -69,6 +69,11 @@ export const LIMITS = {
   reserveBytes: MIB,
   /** A write-ahead log above this is warned of: a program that reads for long keeps it from being emptied. */
   walWarnBytes: 256 * MIB,
+  /** A stranger's database, and what SQLite may take of memory to read it. */
+  foreignDatabaseBytesMax: 4 * 1024 * MIB,
+  foreignHeapBytesMax: 512 * MIB,
+  /** Reading one that is sound takes seconds; one that takes longer was made to. */
+  foreignReadMsMax: 600_000,
   /** How long a write waits for a foreign program that holds the database. */
   storageBusyMs: 30_000,
   /** How long a database server may take for an answer to a small request, and the speed asked of the line for a large one. */

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Databases, Files } from "./host.ts";
 import type { StreamName } from "./job.ts";
 
 /** What surrounds a task that runs as a method of a KBase module. */
@@ -25,6 +26,8 @@ export interface TaskContext {
   readonly directory: string;
   /** Aborts when the job is cancelled or its time is up; the process is killed after the grace period. */
   readonly signal: AbortSignal;
+  readonly files: Files;
+  readonly databases: Databases;
   /** Writes one line; a newline is added. Resolves when the bytes have left this process. */
   log(text: string, stream?: StreamName): Promise<void>;
   /** How far the work is, 0 to 1, with an optional word about what is being done now. */
@@ -81,6 +84,11 @@ interface TaskCommon<Input extends z.ZodType, Output extends z.ZodType> {
   readonly summary: string;
   readonly input: Input;
   readonly output: Output;
+  /**
+   * Makes the paths of an input absolute, for input that comes from a person in a working directory. What the
+   * schema would refuse anyway is left as it is.
+   */
+  readonly resolvePaths?: (input: unknown, absolute: (path: string) => string) => unknown;
   /** True when running it twice does no harm: its jobs are then tried up to three times by default. */
   readonly idempotent?: boolean;
   /** Absent for a task that no KBase module offers. Its result is then the method's only return value. */

@@ -62,7 +62,8 @@ async function runTask(
   const off = host.signals.on(() => abort.abort());
   const { jobId, epoch, directory } = order;
   const kbase = kbaseSurroundings(host.processes.environment);
-  const context = taskContext({ jobId, epoch, directory, signal: abort.signal, kbase }, {
+  const { files, databases } = host;
+  const context = taskContext({ jobId, epoch, directory, signal: abort.signal, files, databases, kbase }, {
     send,
     log: (stream, bytes) => host.terminal[stream].write(bytes),
     save: (path, bytes) => host.files.writeAtomic(path, bytes),

@@ -129,11 +129,15 @@ async function runInline(
 function inlineContext(context: ExecutorContext, request: StartRequest): TaskContext {
   const { job, scratch, signal, reports } = request;
   const kbase = kbaseSurroundings(context.confidential?.environmentOf(job.id) ?? {});
-  return taskContext({ jobId: job.id, epoch: job.epoch, directory: scratch, signal, kbase }, {
-    send: (message) => reports.take(message),
-    log: request.log,
-    save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
-  });
+  const { files, databases } = context.host;
+  return taskContext(
+    { jobId: job.id, epoch: job.epoch, directory: scratch, signal, files, databases, kbase },
+    {
+      send: (message) => reports.take(message),
+      log: request.log,
+      save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
+    },
+  );
 }
 
 /** A result is believed only after the task's own schema has accepted it. */

@@ -1,6 +1,15 @@
 /** A Host in memory for tests and simulation: virtual time, seeded chance, scripted programs and faults. */
 
-import type { About, Host, Output, Processes, Signals, SpawnRequest, Terminal } from "../core/host.ts";
+import type {
+  About,
+  Databases,
+  Host,
+  Output,
+  Processes,
+  Signals,
+  SpawnRequest,
+  Terminal,
+} from "../core/host.ts";
 import { concatBytes, EMPTY_BYTES } from "../core/bytes.ts";
 import { programCandidates } from "./find_program.ts";
 import { seededRandom, VirtualClock } from "./memory_clock.ts";
@@ -26,6 +35,8 @@ export interface MemoryHostOptions {
   readonly selfCommand?: readonly [string, ...string[]];
   /** What can be read from standard input. */
   readonly stdin?: Uint8Array | string;
+  /** How other programs' databases are read; none can be when not given. */
+  readonly databases?: Databases;
 }
 
 /** An Output that keeps what was written to it. */
@@ -87,11 +98,17 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
     terminal: memoryTerminal(options.stdin ?? EMPTY_BYTES),
     signals,
     network: new MemoryNetwork(),
+    databases: options.databases ?? noDatabases,
     children,
     raise,
     leaveUncaught,
   };
 }
+
+const noDatabases: Databases = {
+  openForeign: (path) => Promise.reject(nodeError("ENOENT", `There is no database ${path}`, path)),
+  sha256: (path) => Promise.reject(nodeError("ENOENT", `There is no database ${path}`, path)),
+};
 
 interface World {
   readonly clock: VirtualClock;

@@ -1,5 +1,6 @@
 import type { Task, TaskRegistry } from "../core/task.ts";
 import { exec } from "./exec/task.ts";
+import { genomeDashboard } from "./genome_dashboard/task.ts";
 import { selftest } from "./selftest/task.ts";
 
 /** Makes a registry; names must be unique. */
@@ -13,4 +14,5 @@ export function createRegistry(tasks: readonly Task[]): TaskRegistry {
 export const builtInTasks: TaskRegistry = createRegistry([
   exec as unknown as Task,
   selftest as unknown as Task,
+  genomeDashboard as unknown as Task,
 ]);

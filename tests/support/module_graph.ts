@@ -37,7 +37,8 @@ const ENTRIES = ["main.ts", "src/edge.ts"];
 const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "zod": null,
   "@libsql/client": ["store"],
-  "libsql": ["store"],
+  "libsql": ["store", "platform"],
+  "fflate": ["tasks/genome_dashboard"],
   "hono": ["server"],
   "@hono/node-server": ["platform"],
   "ws": ["platform"],

@@ -163,9 +163,12 @@ export async function makeRequest(
   if (program !== null) {
     return { task: "exec", input: await programInput(cli.host, flags, words, program), ...common };
   }
+  const task = taskName(cli, flags, words);
+  const input = await readTaskInput(cli.host, flags.input, flags.set ?? []);
+  const absolute = (path: string) => resolvePath(cli.host.processes.workingDirectory, path);
   return {
-    task: taskName(cli, flags, words),
-    input: await readTaskInput(cli.host, flags.input, flags.set ?? []) as never,
+    task,
+    input: (cli.registry.get(task)?.resolvePaths?.(input, absolute) ?? input) as never,
     ...common,
   };
 }

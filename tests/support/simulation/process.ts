@@ -72,6 +72,7 @@ export class SimulatedProcess implements Caller {
       processes: this.#processes(),
       terminal: template.terminal,
       network: template.network,
+      databases: template.databases,
       signals: {
         on: (handler) => {
           this.#handlers.add(handler);
