@@ -1,26 +1,47 @@
 /**
- * Compiles the page in src/server/web/ into src/server/web/assets.gen.ts, so that one bundle carries it.
- * With --check it only says whether the two agree, and exits 1 when they do not.
+ * Compiles the pages in src/server/web/ and src/tasks/genome_dashboard/page/ each into an assets.gen.ts beside them,
+ * so that one bundle carries them. With --check it only says whether they agree, and exits 1 when they do not.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
-const folder = new URL("../src/server/web/", import.meta.url);
-const target = new URL("assets.gen.ts", folder);
-
-interface Asset {
-  readonly path: string;
-  readonly mediaType: string;
-  readonly text: string;
+interface Page {
+  readonly folder: URL;
+  /** What is served or written, by its path: a file of the folder, where a .ts file is bundled first. */
+  readonly assets: readonly (readonly [path: string, mediaType: string, file: string])[];
+  readonly format: "esm" | "iife";
 }
 
-async function script(): Promise<string> {
-  const result = await esbuild.build({
-    entryPoints: [fileURLToPath(new URL("app.ts", folder))],
-    bundle: true,
+const PAGES: readonly Page[] = [
+  {
+    folder: new URL("../src/server/web/", import.meta.url),
+    assets: [
+      ["/", "text/html", "index.html"],
+      ["/app.css", "text/css", "app.css"],
+      ["/app.js", "text/javascript", "app.ts"],
+      ["/icon.svg", "image/svg+xml", "icon.svg"],
+    ],
     format: "esm",
+  },
+  {
+    folder: new URL("../src/tasks/genome_dashboard/page/", import.meta.url),
+    assets: [
+      ["index.html", "text/html", "dashboard.html"],
+      ["viewer.css", "text/css", "viewer.css"],
+      ["viewer.js", "text/javascript", "viewer.ts"],
+    ],
+    // A page opened from a disk may load scripts, but no modules.
+    format: "iife",
+  },
+];
+
+async function script({ folder, format }: Page, file: string): Promise<string> {
+  const result = await esbuild.build({
+    entryPoints: [fileURLToPath(new URL(file, folder))],
+    bundle: true,
+    format,
     platform: "browser",
     target: "es2022",
     // The names of the parts stand in comments, and must not depend on where this was started.
@@ -28,25 +49,18 @@ async function script(): Promise<string> {
     write: false,
     logLevel: "error",
   });
-  await esbuild.stop();
   return result.outputFiles[0]!.text;
 }
 
-function text(name: string): string {
-  return readFileSync(new URL(name, folder), "utf8");
-}
-
-async function generate(): Promise<string> {
-  const assets: Asset[] = [
-    { path: "/", mediaType: "text/html", text: text("index.html") },
-    { path: "/app.css", mediaType: "text/css", text: text("app.css") },
-    { path: "/app.js", mediaType: "text/javascript", text: await script() },
-    { path: "/icon.svg", mediaType: "image/svg+xml", text: text("icon.svg") },
-  ];
-  const entries = assets.map((asset) => {
-    const sha256 = createHash("sha256").update(asset.text).digest("hex");
-    return `  ${JSON.stringify({ path: asset.path, mediaType: asset.mediaType, sha256, text: asset.text })},`;
-  });
+async function generate(page: Page): Promise<string> {
+  const entries: string[] = [];
+  for (const [path, mediaType, file] of page.assets) {
+    const text = file.endsWith(".ts")
+      ? await script(page, file)
+      : readFileSync(new URL(file, page.folder), "utf8");
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    entries.push(`  ${JSON.stringify({ path, mediaType, sha256, text })},`);
+  }
   return `// Made by scripts/web.ts from the other files in this folder. Edit those, then run \`deno task web\`.
 // deno-fmt-ignore-file
 
@@ -64,12 +78,14 @@ ${entries.join("\n")}
 `;
 }
 
-const wanted = await generate();
-if (Deno.args.includes("--check")) {
-  if (readFileSync(target, "utf8") !== wanted) {
-    console.error("src/server/web/assets.gen.ts does not agree with the page: run `deno task web`");
-    Deno.exit(1);
+for (const page of PAGES) {
+  const target = new URL("assets.gen.ts", page.folder);
+  const wanted = await generate(page);
+  if (!Deno.args.includes("--check")) {
+    writeFileSync(target, wanted);
+  } else if (readFileSync(target, "utf8") !== wanted) {
+    console.error(`${fileURLToPath(target)} does not agree with its page: run \`deno task web\``);
+    Deno.exitCode = 1;
   }
-} else {
-  writeFileSync(target, wanted);
 }
+await esbuild.stop();
