@@ -24,7 +24,6 @@ export const phasePortrait = defineTask({
   name: "phase-portrait",
   summary: "Solve a system of differential equations and draw its phase portrait",
   isolation: "child",
-  idempotent: true,
   input: z.lazy(() => checkedPortraitRequest),
   output: z.lazy(() =>
     z.looseObject({
