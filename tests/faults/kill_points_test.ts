@@ -116,10 +116,14 @@ async function submit({ sandbox, told }: Lane, url: string, key: string): Promis
 /** What was acknowledged and never begun is still to be run. */
 async function finishAll({ sandbox }: Lane, process: Running): Promise<void> {
   const args = ["jobs", "list", "--state", "queued,running", "--limit", "1000"];
-  await eventually(
-    "nothing is queued or running",
-    async () => (await sandbox.json<Job[]>(args)).length === 0,
-  );
+  // What killed workers left undone may be much for one: it is stuck only when it does not become less.
+  for (let left = Infinity; left > 0;) {
+    const fewer = await eventually(`fewer than ${left} jobs are queued or running`, async () => {
+      const { length } = await sandbox.json<Job[]>(args);
+      return length < left ? { length } : null;
+    });
+    left = fewer.length;
+  }
   process.signal("SIGTERM");
   await process.ended;
 }
