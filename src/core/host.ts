@@ -47,6 +47,10 @@ export interface Files {
   readPieces(path: string, pieceBytes: number, from?: number): AsyncIterable<Uint8Array>;
   /** Writes to a temporary name in the same directory and renames it, so that readers see all or nothing. */
   writeAtomic(path: string, bytes: Uint8Array, options?: { mode?: number; sync?: boolean }): Promise<void>;
+  /** The same for what comes in pieces, and gives how many bytes came. A stream that breaks off leaves nothing. */
+  writePieces(path: string, pieces: AsyncIterable<Uint8Array>): Promise<number>;
+  /** Makes a symbolic link at `path`; rejects with EEXIST when there is something. */
+  link(target: string, path: string): Promise<void>;
   /**
    * Makes a finished file durable and gives it its name, in the same directory. Without `replace` it rejects with
    * EEXIST when there is something of that name.

@@ -38,7 +38,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "zod": null,
   "@libsql/client": ["store"],
   "libsql": ["store", "platform"],
-  "fflate": ["tasks/genome_dashboard"],
+  "fflate": ["kbase", "tasks/genome_dashboard"],
   "hono": ["server"],
   "@hono/node-server": ["platform"],
   "ws": ["platform"],
