@@ -1,7 +1,7 @@
 /** Files through `node:fs`. */
 
 import * as fs from "node:fs/promises";
-import type { Stats } from "node:fs";
+import { openAsBlob, type Stats } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import type { FileInfo, FileKind, Files, FileSpace } from "../core/host.ts";
@@ -18,6 +18,7 @@ export function createFiles(fifoWaitMs: number): Files {
     },
     read: (file, bytesMax) => readBounded(file, bytesMax, fifoWaitMs),
     readPieces: (file, pieceBytes, from) => readPieces(file, pieceBytes, fifoWaitMs, from),
+    blob: (file) => openAsBlob(file),
     writeAtomic,
     writePieces,
     link: (target, file) => fs.symlink(target, file),

@@ -82,6 +82,10 @@ export class MemoryFiles implements Files {
     for (let at = from; at < bytes.length; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
   }
 
+  async blob(path: string): Promise<Blob> {
+    return new Blob([await this.read(path, Infinity) as Uint8Array<ArrayBuffer>]);
+  }
+
   // deno-lint-ignore require-await
   async writeAtomic(path: string, bytes: Uint8Array, options: { mode?: number } = {}): Promise<void> {
     this.#fault({ name: "files.writeAtomic", subject: path });

@@ -217,6 +217,7 @@ export class SimulatedProcess implements Caller {
       info: (path) => op("info", path, () => files.info(path)),
       read: (path, max) => op("read", path, () => files.read(path, max)),
       readPieces: (path, bytes, from) => this.#pieces(path, files.readPieces(path, bytes, from)),
+      blob: (path) => op("blob", path, () => files.blob(path)),
       writeAtomic: (path, bytes, options) =>
         op("writeAtomic", path, () => files.writeAtomic(path, bytes, options)),
       writePieces: (path, pieces) => op("writePieces", path, () => files.writePieces(path, pieces)),
