@@ -49,7 +49,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "croner": ["executor"],
   "yaml": ["kbase"],
   "ulid": ["executor"],
-  "@noble/hashes": ["executor", "logs", "verify"],
+  "@noble/hashes": ["executor", "kbase", "logs", "verify"],
 };
 
 const RUNTIME_NAMES = ["Deno", "Bun", "process"];
