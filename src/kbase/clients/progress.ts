@@ -28,6 +28,7 @@ export class Meter {
   readonly #everyMs: number;
   readonly #ended = new AbortController();
   #bytes: number | null = null;
+  #isTold = false;
 
   constructor(
     clock: Clock,
@@ -61,11 +62,11 @@ export class Meter {
     }
   }
 
-  /** Tells the end too, for what was told about before and for all with bytes. */
+  /** Tells the end too, of what was told about before and of every transfer. */
   async end(): Promise<void> {
     if (this.#ended.signal.aborted) return;
     this.#ended.abort();
-    await this.#watcher(this.#progress(true));
+    if (this.#isTold || this.#bytes !== null) await this.#watcher(this.#progress(true));
   }
 
   /** Ends without a word, for what failed. */
@@ -84,6 +85,7 @@ export class Meter {
     for (let waitMs = Math.min(FIRST_MS, this.#everyMs);; waitMs = this.#everyMs) {
       await this.#clock.sleep(waitMs, this.#ended.signal);
       if (this.#ended.signal.aborted) return;
+      this.#isTold = true;
       await this.#watcher(this.#progress(false));
     }
   }

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import { fieldErrors } from "../../core/schema.ts";
 import { isObject } from "../envelope.ts";
 import { RPC, RpcError } from "../rpc_error.ts";
