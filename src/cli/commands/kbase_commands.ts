@@ -1,7 +1,7 @@
 import { GlassboxError } from "../../core/errors.ts";
 import { plannedLaunch } from "../planned_launch.ts";
 import type { Cli, GlobalFlags } from "../session.ts";
-import type { KbaseTestFlags } from "./kbase_test.ts";
+import type { KbaseTestFlags } from "./kbase_harness.ts";
 
 const DEFAULT_ADDRESS = { host: "127.0.0.1", port: 5000 };
 
@@ -40,7 +40,7 @@ export async function kbaseTestHarness(
   flags: KbaseTestFlags,
   method: string | undefined,
 ): Promise<number> {
-  const { kbaseTest } = await import("./kbase_test.ts");
+  const { kbaseTest } = await import("./kbase_harness.ts");
   return await kbaseTest(cli, flags, method);
 }
 
