@@ -229,7 +229,9 @@ const LOOK_MS = 3_600_000;
 function reasonOf(error: unknown): string {
   const cause = (error as { cause?: unknown } | null)?.cause;
   const text = cause === undefined || messageOf(cause) === "" ? messageOf(error) : messageOf(cause);
-  return `it cannot be reached: ${displayCut(text, 300)}`;
+  // One engine adds how its own callers could learn more.
+  const [plain] = text.split(" For more information, pass");
+  return `it cannot be reached: ${displayCut(plain!, 300)}`;
 }
 
 /** A service may say back what it was told. */

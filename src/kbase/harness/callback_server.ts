@@ -71,6 +71,11 @@ export class CallbackServer {
     }
   }
 
+  /** Resolves when no sub-job runs any more; they are told to stop by the signal. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#ends.values()]);
+  }
+
   /** For a module whose main job runs: its version is fixed by that. */
   fixVersion(module: string, version: string): void {
     this.#versions.set(module, version);

@@ -151,6 +151,7 @@ class Harness {
       };
     } finally {
       this.#stop.abort();
+      await callback.settled();
       await listener.close(0);
     }
   }
