@@ -1,38 +1,13 @@
 /** `glassbox kbase test`: KBase's JobRunner played on this machine, with the dashboard and with a module of one's own. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
-import { writeGenomes } from "../fixtures/genome/database.ts";
+import { makeDashboardData, METHOD, ONE, type Pangenome } from "../support/dashboard_data.ts";
 import { newSandbox, programs, type Sandbox } from "../support/glassbox.ts";
 import { filesWith, readJson } from "../support/kbase.ts";
 
-const METHOD = "KBDatalakeDashboard.run_genome_datalake_dashboard";
-
-interface Pangenome {
-  readonly pangenome_id?: string | null;
-  readonly sqllite_tables_handle_ref?: string | null;
-}
-
-/** A data directory with one object, and two databases behind the handles KBH_1 and KBH_2. */
-async function makeData(sandbox: Sandbox, pangenomes: readonly Pangenome[]): Promise<string> {
-  const data = join(sandbox.directory, "data");
-  await mkdir(join(data, "objects/lab"), { recursive: true });
-  await mkdir(join(data, "files"));
-  writeGenomes(join(data, "files/one.db"), { genes: 30, genomes: 3 });
-  writeGenomes(join(data, "files/two.db"), { genes: 20, genomes: 2 });
-  const handles = { KBH_1: "files/one.db", KBH_2: "files/two.db" };
-  await writeFile(join(data, "handles.json"), JSON.stringify(handles));
-  const object = {
-    type: "KBaseFBA.GenomeDataLakeTables-1.0",
-    data: { name: "t", pangenome_data: pangenomes },
-  };
-  await writeFile(join(data, "objects/lab/tables.json"), JSON.stringify(object));
-  return data;
-}
-
-const ONE: Pangenome = { pangenome_id: "GB_GCA_1.1", sqllite_tables_handle_ref: "KBH_1" };
 const PARAMS = JSON.stringify({ workspace_name: "lab", input_ref: "lab/tables" });
 
 function testArgs(sandbox: Sandbox, data: string, params = PARAMS): string[] {
@@ -119,7 +94,7 @@ for (const program of programs()) {
 
   Deno.test(`kbase test ${name} runs the dashboard to its report, with every line at once and the token nowhere`, async () => {
     await using sandbox = await newSandbox(program);
-    const data = await makeData(sandbox, [ONE]);
+    const data = await makeDashboardData(sandbox, [ONE]);
     const running = sandbox.start(testArgs(sandbox, data));
     await running.said(/^START KBDatalakeDashboard\.run_genome_datalake_dashboard /m);
     await running.said(/^Found 1 pangenome\(s\)$/m);
@@ -173,7 +148,7 @@ for (const program of programs()) {
 
   Deno.test(`kbase test ${name} makes an index of several pangenomes, and tells of those that it had to skip`, async () => {
     await using sandbox = await newSandbox(program);
-    const data = await makeData(sandbox, [
+    const data = await makeDashboardData(sandbox, [
       ONE,
       { pangenome_id: "unknown", sqllite_tables_handle_ref: "KBH_99" },
       { pangenome_id: null, sqllite_tables_handle_ref: "KBH_2" },
@@ -209,7 +184,7 @@ for (const program of programs()) {
     ];
     for (const [params, pangenomes, message] of cases) {
       await using sandbox = await newSandbox(program);
-      const data = await makeData(sandbox, pangenomes);
+      const data = await makeDashboardData(sandbox, pangenomes);
       const ended = await sandbox.run(testArgs(sandbox, data, params));
       assert.equal(ended.code, 1, ended.err);
       const { verdict, output } = JSON.parse(ended.out);
