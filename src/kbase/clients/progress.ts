@@ -42,7 +42,8 @@ export class Meter {
     this.#bytesTotal = bytesTotal;
     this.#startedMs = clock.monotonicMs();
     this.#everyMs = everyMs;
-    void this.#run();
+    // Whoever cannot be told of progress will hear of the end, or of what keeps it from being told.
+    void this.#run().catch(() => undefined);
   }
 
   add(bytes: number): void {

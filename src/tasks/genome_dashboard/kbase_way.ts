@@ -29,12 +29,18 @@ export async function dashboardsOfObject(
   },
 ): Promise<{ report_name: string; report_ref: string }> {
   const { log } = context;
+  if (context.kbase === null) {
+    throw new GlassboxError(
+      "invalid_input",
+      "Cannot make dashboards as databases and output_dir must be given: workspace_name and input_ref are for a KBase job",
+    );
+  }
   const workspace = required("workspace_name", params.workspace_name);
   const ref = required("input_ref", params.input_ref);
   const clients = new Clients(context);
   await log(displayCut(`Workspace: ${workspace}, object: ${ref}`, 2_000));
   const pangenomes = await pangenomesOf(context, clients, ref);
-  const run = `${context.kbase!.scratch}/${crypto.randomUUID()}`;
+  const run = `${context.kbase.scratch}/${crypto.randomUUID()}`;
   const downloads = `${run}_downloads`;
   const built = await buildDashboards(context, {
     sources: pangenomes.map((one, index) => kbaseSource(context, clients, `${downloads}/${index}`, one)),
