@@ -48,6 +48,8 @@ ENTRYPOINT ["/glassbox"]
 # waits for it to end, so there is nothing to ask for its health.
 FROM program AS kbase
 WORKDIR /kb/module
+COPY kbase.yml KBDatalakeDashboard.spec deploy.cfg ./
+COPY ui ui
 USER 0:0
 HEALTHCHECK NONE
 

@@ -13,7 +13,7 @@ import {
   jobsShow,
   jobsWait,
 } from "./commands/jobs.ts";
-import { kbaseMode, kbaseServe } from "./commands/kbase_commands.ts";
+import { kbaseMode, kbaseServe, kbaseTestHarness, kbaseValidate } from "./commands/kbase_commands.ts";
 import { queuesLimit, queuesList, queuesPause } from "./commands/queues.ts";
 import { jobsPrune } from "./commands/prune.ts";
 import { run } from "./commands/run.ts";
@@ -320,6 +320,29 @@ function addKbase(program: Program, cli: Cli, globals: Globals, ended: Ended): v
     .option("--host <address>", "where to listen (127.0.0.1)")
     .option("--port <number>", "the port; 0 takes any free one (5000)")
     .action((flags) => ended(kbaseServe(cli, { ...globals(), ...flags })));
+  kbase.command("test").summary("play KBase's JobRunner for one job of the module here").description(
+    "Play KBase's JobRunner and its services for one job of the module in this directory: no account, no network.",
+  ).argument("[method]", "Module.method; not needed where there is only one")
+    .option(
+      "--params <json>",
+      "the method's arguments: a JSON file, - or JSON; one object stands for a list of it",
+    )
+    .option("--input <file>", "an input.json with method and params")
+    .option("--data <directory>", "objects and files to begin with")
+    .option("--image <image>", "run the job in a container of this image, by podman (this program itself)")
+    .option("--module <module=image>", "answer calls of a module by its image (repeatable)", collect)
+    .option("--recorded <file>", "answer calls of other modules by what is written there")
+    .option("--podman <argument>", "one more argument for `podman run` (repeatable)", collect)
+    .option("--dir <directory>", "where everything of the job goes; must be empty (a new one)")
+    .option("--user <name>", "whose token it is (tester)")
+    .option("--limit <number>", "sub-jobs at once (10)")
+    .option("--timeout <duration>", "kill the job after this long, as in 10m (7d)")
+    .option("--json", "print how it went as JSON; the job's own output goes to stderr")
+    .action((method, flags) => ended(kbaseTestHarness(cli, { ...globals(), ...flags }, method)));
+  kbase.command("validate").summary("check the files of the module here").description(
+    "Check kbase.yml, the KIDL spec, ui/narrative/methods and deploy.cfg by KBase's rules, offline.",
+  ).argument("[directory]", "the module (here)").option("--json", "as JSON")
+    .action((directory, flags) => ended(kbaseValidate(cli, { ...globals(), ...flags }, directory)));
   const modes = [
     [
       "async",

@@ -61,6 +61,7 @@ const CATALOGUE = {
   storage_unreachable: { exit: EXIT.unavailable, status: 503 },
   configuration: { exit: EXIT.configuration, status: 500 },
   listen_failed: { exit: EXIT.unavailable, status: 500 },
+  service_failed: { exit: EXIT.unavailable, status: 502 },
   not_built: { exit: EXIT.unavailable, status: 501 },
   output_failed: { exit: EXIT.io, status: 500 },
   lease_lost: { exit: EXIT.tryLater, status: 503 },

@@ -45,8 +45,14 @@ export interface Files {
   read(path: string, bytesMax: number): Promise<Uint8Array>;
   /** Yields pieces of at most `pieceBytes`, from the byte `from` on when given. */
   readPieces(path: string, pieceBytes: number, from?: number): AsyncIterable<Uint8Array>;
+  /** The file as a Blob, whose bytes are read when they are wanted: for a fetch that must know its length. */
+  blob(path: string): Promise<Blob>;
   /** Writes to a temporary name in the same directory and renames it, so that readers see all or nothing. */
   writeAtomic(path: string, bytes: Uint8Array, options?: { mode?: number; sync?: boolean }): Promise<void>;
+  /** The same for what comes in pieces, and gives how many bytes came. A stream that breaks off leaves nothing. */
+  writePieces(path: string, pieces: AsyncIterable<Uint8Array>): Promise<number>;
+  /** Makes a symbolic link at `path`; rejects with EEXIST when there is something. */
+  link(target: string, path: string): Promise<void>;
   /**
    * Makes a finished file durable and gives it its name, in the same directory. Without `replace` it rejects with
    * EEXIST when there is something of that name.

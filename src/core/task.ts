@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { messageOf } from "./errors.ts";
-import type { Databases, Files } from "./host.ts";
+import type { Clock, Databases, Files } from "./host.ts";
 import type { JobFailure, StreamName } from "./job.ts";
 
 /** What surrounds a task that runs as a method of a KBase module. */
@@ -29,6 +29,7 @@ export interface TaskContext {
   readonly signal: AbortSignal;
   readonly files: Files;
   readonly databases: Databases;
+  readonly clock: Clock;
   /** Writes one line; a newline is added. Resolves when the bytes have left this process. */
   log(text: string, stream?: StreamName): Promise<void>;
   /** How far the work is, 0 to 1, with an optional word about what is being done now. */

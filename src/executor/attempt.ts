@@ -17,6 +17,7 @@ import { type Ending, start, type Started } from "./start.ts";
 import { StartFailure } from "./start_failure.ts";
 import { Stopper } from "./stop.ts";
 import { QuietWatch } from "./quiet.ts";
+import { sweepBefore } from "./sweep.ts";
 import { UsageSampler } from "./usage.ts";
 
 /** A killed process group has let go of its pipes by then, on a busy machine too. */
@@ -101,6 +102,7 @@ export class Attempt {
     const watching = this.#watchForCancel();
     const work = new Work(recorder);
     try {
+      await sweepBefore(this.#context, this.#job);
       await this.#directory.make();
       await this.#sealSecrets();
       work.ending = await this.#work(work);

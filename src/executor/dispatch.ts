@@ -62,8 +62,9 @@ async function runTask(
   const off = host.signals.on(() => abort.abort());
   const { jobId, epoch, directory } = order;
   const kbase = kbaseSurroundings(host.processes.environment);
-  const { files, databases } = host;
-  const context = taskContext({ jobId, epoch, directory, signal: abort.signal, files, databases, kbase }, {
+  const { files, databases, clock } = host;
+  const identity = { jobId, epoch, directory, signal: abort.signal, files, databases, clock, kbase };
+  const context = taskContext(identity, {
     send,
     log: (stream, bytes) => host.terminal[stream].write(bytes),
     save: (path, bytes) => host.files.writeAtomic(path, bytes),

@@ -136,9 +136,9 @@ async function runInline(
 function inlineContext(context: ExecutorContext, request: StartRequest): TaskContext {
   const { job, scratch, signal, reports } = request;
   const kbase = kbaseSurroundings(context.confidential?.environmentOf(job.id) ?? {});
-  const { files, databases } = context.host;
+  const { files, databases, clock } = context.host;
   return taskContext(
-    { jobId: job.id, epoch: job.epoch, directory: scratch, signal, files, databases, kbase },
+    { jobId: job.id, epoch: job.epoch, directory: scratch, signal, files, databases, clock, kbase },
     {
       send: (message) => reports.take(message),
       log: request.log,

@@ -1,3 +1,4 @@
+import type { Job } from "../core/job.ts";
 import { AttemptDirectory } from "./attempt_directory.ts";
 import { attemptMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
@@ -9,14 +10,25 @@ import { keeperEnds, livenessPath } from "./reaper.ts";
  * file there is nothing to do, as whoever settles is on this machine.
  */
 export async function sweep(context: ExecutorContext): Promise<void> {
-  const { host, store } = context;
-  if (store.isEmbedded) return;
-  const names = await host.files.list(`${store.runDirectory}/attempts`).catch(() => []);
-  for (const name of names) {
-    const [, jobId, epoch] = /^([0-9a-z]+)\.(\d+)$/.exec(name) ?? [];
-    if (jobId !== undefined) await sweepAttempt(context, jobId, Number(epoch));
-  }
+  if (context.store.isEmbedded) return;
+  for (const { jobId, epoch } of await attemptsHere(context)) await sweepAttempt(context, jobId, epoch);
   await sweepLocks(context);
+}
+
+/** The same before another attempt of a job, which must not run beside what is left here of the one before. */
+export async function sweepBefore(context: ExecutorContext, job: Pick<Job, "id" | "epoch">): Promise<void> {
+  if (context.store.isEmbedded || job.epoch === 1) return;
+  for (const { jobId, epoch } of await attemptsHere(context)) {
+    if (jobId === job.id && epoch < job.epoch) await sweepAttempt(context, jobId, epoch);
+  }
+}
+
+async function attemptsHere({ host, store }: ExecutorContext): Promise<{ jobId: string; epoch: number }[]> {
+  const names = await host.files.list(`${store.runDirectory}/attempts`).catch(() => []);
+  return names.flatMap((name) => {
+    const [, jobId, epoch] = /^([0-9a-z]+)\.(\d+)$/.exec(name) ?? [];
+    return jobId === undefined ? [] : [{ jobId, epoch: Number(epoch) }];
+  });
 }
 
 /** Lock files of workers that were declared dead: those who did that, on other machines, could not remove them. */

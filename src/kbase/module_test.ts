@@ -65,7 +65,7 @@ Deno.test("methodRequest() fills the words of a program and gives a task its fir
   });
   const own = methodRequest(methods.get("Glassbox.selftest"), [{ steps: 1 }], files);
   assert.deepEqual(own, { task: "selftest", input: { steps: 1 } });
-  assert.deepEqual([...methods.modules], ["Mine", "Glassbox"]);
+  assert.deepEqual([...methods.modules], ["Mine", "Glassbox", "KBDatalakeDashboard"]);
   assert.equal(methods.wantsToken("Mine"), true);
 });
 

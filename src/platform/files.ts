@@ -1,7 +1,7 @@
 /** Files through `node:fs`. */
 
 import * as fs from "node:fs/promises";
-import type { Stats } from "node:fs";
+import { openAsBlob, type Stats } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import type { FileInfo, FileKind, Files, FileSpace } from "../core/host.ts";
@@ -18,7 +18,10 @@ export function createFiles(fifoWaitMs: number): Files {
     },
     read: (file, bytesMax) => readBounded(file, bytesMax, fifoWaitMs),
     readPieces: (file, pieceBytes, from) => readPieces(file, pieceBytes, fifoWaitMs, from),
+    blob: (file) => openAsBlob(file),
     writeAtomic,
+    writePieces,
+    link: (target, file) => fs.symlink(target, file),
     publish,
     async makeDirectory(directory, mode) {
       await fs.mkdir(directory, mode === undefined ? { recursive: true } : { recursive: true, mode });
@@ -73,13 +76,45 @@ function kindOf(stats: Stats): FileKind {
   return stats.isFIFO() ? "fifo" : "other";
 }
 
+function temporaryName(file: string): string {
+  const random = toHex(crypto.getRandomValues(new Uint8Array(8)));
+  return path.join(path.dirname(file), `.glassbox-${random}.tmp`);
+}
+
+async function writePieces(file: string, pieces: AsyncIterable<Uint8Array>): Promise<number> {
+  const temporary = temporaryName(file);
+  let bytes = 0;
+  try {
+    const handle = await fs.open(temporary, "wx");
+    try {
+      for await (const piece of pieces) {
+        await writeAll(handle, piece);
+        bytes += piece.length;
+      }
+    } finally {
+      await handle.close();
+    }
+    await fs.rename(temporary, file);
+  } catch (error) {
+    await fs.rm(temporary, { force: true }).catch(() => {});
+    throw error;
+  }
+  return bytes;
+}
+
+async function writeAll(handle: fs.FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    at += (await handle.write(bytes, at, bytes.length - at, null)).bytesWritten;
+  }
+}
+
 async function writeAtomic(
   file: string,
   bytes: Uint8Array,
   options: { mode?: number; sync?: boolean } = {},
 ): Promise<void> {
   const directory = path.dirname(file);
-  const temporary = path.join(directory, `.glassbox-${toHex(crypto.getRandomValues(new Uint8Array(8)))}.tmp`);
+  const temporary = temporaryName(file);
   try {
     await writeWhole(temporary, bytes, options.mode ?? 0o666, options.sync ?? false);
     await fs.rename(temporary, file);
@@ -93,9 +128,7 @@ async function writeAtomic(
 async function writeWhole(file: string, bytes: Uint8Array, mode: number, sync: boolean): Promise<void> {
   const handle = await fs.open(file, "wx", mode);
   try {
-    for (let at = 0; at < bytes.length;) {
-      at += (await handle.write(bytes, at, bytes.length - at, null)).bytesWritten;
-    }
+    await writeAll(handle, bytes);
     if (sync) await handle.sync();
   } finally {
     await handle.close();

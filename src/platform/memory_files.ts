@@ -2,7 +2,7 @@
 
 import { posix } from "node:path";
 import type { FileInfo, FileLock, Files, FileSpace, Locks } from "../core/host.ts";
-import { EMPTY_BYTES } from "../core/bytes.ts";
+import { concatBytes, EMPTY_BYTES } from "../core/bytes.ts";
 import { nodeError } from "./node_error.ts";
 
 /** What is about to be done, told to a fault before it happens. */
@@ -82,10 +82,27 @@ export class MemoryFiles implements Files {
     for (let at = from; at < bytes.length; at += pieceBytes) yield bytes.slice(at, at + pieceBytes);
   }
 
+  async blob(path: string): Promise<Blob> {
+    return new Blob([await this.read(path, Infinity) as Uint8Array<ArrayBuffer>]);
+  }
+
   // deno-lint-ignore require-await
   async writeAtomic(path: string, bytes: Uint8Array, options: { mode?: number } = {}): Promise<void> {
     this.#fault({ name: "files.writeAtomic", subject: path });
     this.write(path, bytes, options.mode);
+  }
+
+  async writePieces(path: string, pieces: AsyncIterable<Uint8Array>): Promise<number> {
+    this.#fault({ name: "files.writePieces", subject: path });
+    const parts: Uint8Array[] = [];
+    for await (const piece of pieces) parts.push(piece.slice());
+    const bytes = concatBytes(parts);
+    this.write(path, bytes);
+    return bytes.length;
+  }
+
+  link(_target: string, path: string): Promise<void> {
+    return Promise.reject(nodeError("ENOSYS", "There are no links here", path));
   }
 
   // deno-lint-ignore require-await

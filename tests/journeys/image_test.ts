@@ -1,12 +1,13 @@
 /** `deno task image`: the container image is built from scratch and does in a container what the binary does. */
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
-import { chown, mkdtemp, rm, stat } from "node:fs/promises";
+import { chown, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { preparePodman } from "../../scripts/image_podman.ts";
-import { ROOT } from "../support/glassbox.ts";
+import { makeDashboardData, METHOD } from "../support/dashboard_data.ts";
+import { newSandbox, programs, ROOT } from "../support/glassbox.ts";
 
 /** Only root may install podman and the like, so for others this needs them to be there. */
 const CAN_BUILD = Deno.build.os === "linux" &&
@@ -151,7 +152,7 @@ Deno.test({
 Deno.test({
   name: "image makes a container that runs as root in /kb/module when its target is kbase",
   ignore: !CAN_BUILD,
-}, async () => {
+}, async (t) => {
   await using image = await build("kbase");
   const config = await image.config();
   assert.equal(config.User, "0:0");
@@ -164,6 +165,51 @@ Deno.test({
   const ran = await image.podman("run", ...mount, "run", "--db", database, "--", "/glassbox", "version");
   assert.equal(ran.code, 0, ran.stderr);
   assert.equal((await stat(join(work.path, "rows.db"))).uid, process.getuid?.());
+
+  await t.step(
+    "it runs the dashboard for the harness as it would for KBase, and finds its own module",
+    async () => {
+      await using sandbox = await newSandbox(programs().at(-1)!);
+      const data = await makeDashboardData(sandbox);
+      const settings = await preparePodman();
+      const flags = settings.runFlags.map((flag) => `--podman=${flag}`);
+      const job = join(sandbox.directory, "job");
+      const params = JSON.stringify({ workspace_name: "lab", input_ref: "lab/tables" });
+      const args = ["kbase", "test", "--image", image.name, "--data", data, "--dir", job, "--params", params];
+      // podman keeps its images by the home directory of who built them.
+      const env = { ...settings.env, HOME: Deno.env.get("HOME"), TMPDIR: Deno.env.get("TMPDIR") };
+      const ended = await sandbox.run([...args, "--json", ...flags, METHOD], { env });
+      assert.equal(ended.code, 0, ended.err);
+      const { verdict, output, saved } = JSON.parse(ended.out);
+      assert.deepEqual([verdict.state, verdict.warnings], ["completed", []]);
+      assert.equal(output.result[0].report_ref, saved[0].ref);
+      assert.match(ended.err, /section \[KBDatalakeDashboard\] of deploy\.cfg, as the module is called/);
+      assert.match(ended.err, /^Output directory: \/kb\/module\/work\/tmp\//m);
+      await settings[Symbol.asyncDispose]();
+    },
+  );
+
+  await t.step(
+    "it runs a job that waits there when it is started without an argument, and never listens",
+    async () => {
+      await using waiting = await temporary();
+      const input = { version: "1.1", method: "Glassbox.selftest", params: [{ steps: 1 }] };
+      await writeFile(join(waiting.path, "input.json"), JSON.stringify(input));
+      await writeFile(join(waiting.path, "token"), "TOKEN");
+      const ran = await image.podman(
+        "run",
+        "--rm",
+        "--volume",
+        `${waiting.path}:/kb/module/work`,
+        image.name,
+      );
+      assert.equal(ran.code, 0, ran.stderr);
+      assert.match(ran.stderr, /^START Glassbox\.selftest /m);
+      assert.doesNotMatch(ran.stderr, /listening/i);
+      const output = JSON.parse(await readFile(join(waiting.path, "output.json"), "utf8"));
+      assert.deepEqual(output.result, [{ steps: 1, cancelled: false }]);
+    },
+  );
 });
 
 /** Follows the container's log until the server says that it listens. */

@@ -38,7 +38,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "zod": null,
   "@libsql/client": ["store"],
   "libsql": ["store", "platform"],
-  "fflate": ["tasks/genome_dashboard"],
+  "fflate": ["kbase", "tasks/genome_dashboard"],
   "hono": ["server"],
   "@hono/node-server": ["platform"],
   "ws": ["platform"],
@@ -49,7 +49,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "croner": ["executor"],
   "yaml": ["kbase"],
   "ulid": ["executor"],
-  "@noble/hashes": ["executor", "logs", "verify"],
+  "@noble/hashes": ["executor", "kbase", "logs", "verify"],
   "d3-array": ["tasks/phase_portrait"],
   "ml-matrix": ["tasks/phase_portrait"],
 };

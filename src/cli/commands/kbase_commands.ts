@@ -1,6 +1,7 @@
 import { GlassboxError } from "../../core/errors.ts";
 import { plannedLaunch } from "../planned_launch.ts";
 import type { Cli, GlobalFlags } from "../session.ts";
+import type { KbaseTestFlags } from "./kbase_harness.ts";
 
 const DEFAULT_ADDRESS = { host: "127.0.0.1", port: 5000 };
 
@@ -31,4 +32,24 @@ export async function kbaseMode(
   }
   const { kbaseLaunch } = await import("./kbase.ts");
   return await kbaseLaunch(asked, flags, plan);
+}
+
+/** `glassbox kbase test`; loaded only here, as it brings all stand-ins with it. */
+export async function kbaseTestHarness(
+  cli: Cli,
+  flags: KbaseTestFlags,
+  method: string | undefined,
+): Promise<number> {
+  const { kbaseTest } = await import("./kbase_harness.ts");
+  return await kbaseTest(cli, flags, method);
+}
+
+/** `glassbox kbase validate`. */
+export async function kbaseValidate(
+  cli: Cli,
+  flags: GlobalFlags & { readonly json?: boolean | undefined },
+  directory: string | undefined,
+): Promise<number> {
+  const { validateModule } = await import("./kbase_validate.ts");
+  return await validateModule(cli, flags, directory);
 }

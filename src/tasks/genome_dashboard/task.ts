@@ -3,6 +3,7 @@ import { displayCut } from "../../core/display.ts";
 import { GlassboxError } from "../../core/errors.ts";
 import { defineTask, type TaskContext } from "../../core/task.ts";
 import { buildDashboards } from "./build.ts";
+import { dashboardsOfObject } from "./kbase_way.ts";
 import { localSource } from "./local_source.ts";
 import { readReferencePhenotypes } from "./reference_phenotypes.ts";
 
@@ -17,23 +18,53 @@ function listOf<Item extends z.ZodType>(item: Item) {
   return z.preprocess((value) => typeof value === "string" ? [value] : value, list);
 }
 
+const name = z.string().min(1).max(1_000);
+
+/** What is asked of databases that lie here, and of those that a KBase object names: either, never both. */
 const Input = z.lazy(() =>
   z.strictObject({
-    databases: listOf(path).describe("SQLite files of the genome datalake, one for each pangenome"),
-    output_dir: path.describe("Where the dashboards are written; made when it is not there"),
+    databases: listOf(path).optional()
+      .describe("SQLite files of the genome datalake, one for each pangenome"),
+    output_dir: path.optional()
+      .describe("Where the dashboards are written; made when it is not there"),
     pangenome_ids: listOf(pangenomeId).nullish()
       .describe("The id of each database's pangenome, in the same order; null for one without"),
     reference_phenotypes: path.nullish()
       .describe(
         "A JSON file of genomes with known growth, {phenotype_ids, genomes: [{id, accuracy, vector}]}",
       ),
-  }).refine(
-    ({ databases, pangenome_ids }) => pangenome_ids == null || pangenome_ids.length === databases.length,
-    { path: ["pangenome_ids"], message: "Must have one entry for each database" },
-  )
+    workspace_name: name.nullish()
+      .describe("As a KBase method, instead of all these: the workspace that gets the report"),
+    input_ref: name.nullish()
+      .describe("As a KBase method: the KBaseFBA.GenomeDataLakeTables object with the databases"),
+  }).superRefine((input, { addIssue }) => {
+    for (const [key, message] of wrongWith(input)) addIssue({ code: "custom", path: [key], message });
+  })
 );
+type Input = z.output<typeof Input>;
 
-const Output = z.lazy(() =>
+const LOCAL_KEYS = ["databases", "output_dir", "pangenome_ids", "reference_phenotypes"] as const;
+
+function wrongWith(input: Partial<Record<string, unknown>>): [string, string][] {
+  const given = LOCAL_KEYS.filter((key) => input[key] != null);
+  if (isForKbase(input)) {
+    return given.map((key) => [key, "Must not stand beside workspace_name and input_ref"]);
+  }
+  const missing = (["databases", "output_dir"] as const).filter((key) => input[key] === undefined);
+  const { databases, pangenome_ids: ids } = input;
+  const isUneven = Array.isArray(databases) && Array.isArray(ids) && ids.length !== databases.length;
+  return [
+    ...missing.map((key): [string, string] => [key, "Is missing"]),
+    ...(isUneven ? [["pangenome_ids", "Must have one entry for each database"] as [string, string]] : []),
+  ];
+}
+
+/** An empty input too: only KBase leaves out all, and its callers expect its own words for that. */
+function isForKbase(input: Partial<Record<string, unknown>>): boolean {
+  return "workspace_name" in input || "input_ref" in input || Object.keys(input).length === 0;
+}
+
+const LocalOutput = z.lazy(() =>
   z.strictObject({
     output_dir: z.string(),
     size_bytes: z.int(),
@@ -53,7 +84,12 @@ const Output = z.lazy(() =>
   })
 );
 
-/** Dashboards of user genomes among their pangenomes, from databases that lie on this machine. */
+/** As KBase's apps tell where their report is. */
+const KbaseOutput = z.strictObject({ report_name: z.string(), report_ref: z.string() });
+
+const Output = z.lazy(() => z.union([LocalOutput, KbaseOutput]));
+
+/** Dashboards of user genomes among their pangenomes, from databases that lie on this machine or in KBase. */
 export const genomeDashboard = defineTask({
   name: "genome-dashboard",
   summary: "Make an offline dashboard of genomes from genome datalake databases",
@@ -61,45 +97,69 @@ export const genomeDashboard = defineTask({
   input: Input,
   output: Output,
   resolvePaths,
-  async run(context, { databases, output_dir, pangenome_ids, reference_phenotypes }) {
-    await banner(context, { databases, output_dir, pangenome_ids, reference_phenotypes });
-    const reference = reference_phenotypes == null
-      ? null
-      : await readReferencePhenotypes(context.files, reference_phenotypes);
-    const sources = databases.map((database, index) =>
-      localSource(context.files, context.directory, database, pangenome_ids?.[index] ?? null)
-    );
-    await demandDirectory(context, output_dir);
-    const built = await buildDashboards(context, {
-      sources,
-      outputDirectory: output_dir,
-      upa: null,
-      reference,
-    });
-    await context.artifact("genome-dashboard.zip", built.zip);
-    for (const { organism, genes } of built.dashboards) {
-      await context.log(`SUCCESS: ${displayCut(organism, 500)}, ${genes} genes`);
-    }
-    return {
-      output_dir,
-      size_bytes: built.sizeBytes,
-      dashboards: built.dashboards.map((one) => ({
-        folder: one.folder,
-        pangenome_id: one.pangenomeId,
-        organism: one.organism,
-        genome_id: one.genomeId,
-        genes: one.genes,
-        ref_genomes: one.references,
-      })),
-      skipped: built.skipped.map(({ index, pangenomeId, reason }) => ({
-        index,
-        pangenome_id: pangenomeId,
-        reason,
-      })),
-      report: { message: built.report.message, html_links: [...built.report.html_links] },
-    };
+  kbase: {
+    method: "KBDatalakeDashboard.run_genome_datalake_dashboard",
+    authentication: "required",
+    parameters: ["object"],
+  },
+  async run(context, input) {
+    await banner(context, input);
+    return isForKbase(input)
+      ? await dashboardsOfObject(context, input)
+      : await dashboardsOfFiles(context, input);
   },
 });
+
+async function dashboardsOfFiles(
+  context: TaskContext,
+  { databases, output_dir, pangenome_ids, reference_phenotypes }: Input,
+): Promise<z.input<typeof LocalOutput>> {
+  if (databases === undefined || output_dir === undefined) {
+    throw new GlassboxError(
+      "invalid_input",
+      "Cannot make dashboards as databases and output_dir are missing",
+    );
+  }
+  if (context.kbase !== null) {
+    // Whoever calls a service has no business with the files of its machine.
+    throw new GlassboxError("invalid_input", "Cannot read databases of this machine for a KBase method");
+  }
+  const reference = reference_phenotypes == null
+    ? null
+    : await readReferencePhenotypes(context.files, reference_phenotypes);
+  const sources = databases.map((database, index) =>
+    localSource(context.files, context.directory, database, pangenome_ids?.[index] ?? null)
+  );
+  await demandDirectory(context, output_dir);
+  const built = await buildDashboards(context, {
+    sources,
+    outputDirectory: output_dir,
+    upa: null,
+    reference,
+  });
+  await context.artifact("genome-dashboard.zip", built.zip);
+  for (const { organism, genes } of built.dashboards) {
+    await context.log(`SUCCESS: ${displayCut(organism, 500)}, ${genes} genes`);
+  }
+  return {
+    output_dir,
+    size_bytes: built.sizeBytes,
+    dashboards: built.dashboards.map((one) => ({
+      folder: one.folder,
+      pangenome_id: one.pangenomeId,
+      organism: one.organism,
+      genome_id: one.genomeId,
+      genes: one.genes,
+      ref_genomes: one.references,
+    })),
+    skipped: built.skipped.map(({ index, pangenomeId, reason }) => ({
+      index,
+      pangenome_id: pangenomeId,
+      reason,
+    })),
+    report: { message: built.report.message, html_links: [...built.report.html_links] },
+  };
+}
 
 async function banner(context: TaskContext, params: unknown): Promise<void> {
   const line = "=".repeat(60);

@@ -69,6 +69,30 @@ export const FILE_CHECKS: Checks = {
     assert.deepEqual(await host.files.list(directory), ["f"]);
   },
 
+  "writePieces() writes all pieces or nothing, and says how many bytes they were": async (
+    { host, directory },
+  ) => {
+    const file = `${directory}/f`;
+    const pieces = async function* (isWhole: boolean) {
+      yield bytesOf("one");
+      await Promise.resolve();
+      if (!isWhole) throw new Error("broken off");
+      yield bytesOf("two");
+    };
+    assert.equal(await host.files.writePieces(file, pieces(true)), 6);
+    await assert.rejects(host.files.writePieces(file, pieces(false)), /broken off/);
+    assert.equal(fs.readFileSync(file, "utf8"), "onetwo");
+    assert.deepEqual(fs.readdirSync(directory), ["f"]);
+    assert.equal(await (await host.files.blob(file)).text(), "onetwo");
+  },
+
+  "link() names what is elsewhere, and replaces nothing": async ({ host, directory }) => {
+    fs.writeFileSync(`${directory}/f`, "abc");
+    await host.files.link(`${directory}/f`, `${directory}/link`);
+    assert.equal(fs.readFileSync(`${directory}/link`, "utf8"), "abc");
+    await rejectsWith("EEXIST", host.files.link(`${directory}/f`, `${directory}/link`));
+  },
+
   "writeAtomic() leaves nothing behind when it fails": async ({ host, directory }) => {
     fs.mkdirSync(`${directory}/d/below`, { recursive: true });
     await rejectsWith(

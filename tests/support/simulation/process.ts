@@ -40,7 +40,13 @@ const template = createMemoryHost();
 const NEVER = new Promise<never>(() => {});
 
 /** Files that only a faulty disk refuses, and those that also need room. */
-const NEEDS_ROOM = new Set(["files.writeAtomic", "files.makeDirectory", "files.publish", "locks.acquire"]);
+const NEEDS_ROOM = new Set([
+  "files.writeAtomic",
+  "files.writePieces",
+  "files.makeDirectory",
+  "files.publish",
+  "locks.acquire",
+]);
 
 export class SimulatedProcess implements Caller {
   readonly name: string;
@@ -211,8 +217,11 @@ export class SimulatedProcess implements Caller {
       info: (path) => op("info", path, () => files.info(path)),
       read: (path, max) => op("read", path, () => files.read(path, max)),
       readPieces: (path, bytes, from) => this.#pieces(path, files.readPieces(path, bytes, from)),
+      blob: (path) => op("blob", path, () => files.blob(path)),
       writeAtomic: (path, bytes, options) =>
         op("writeAtomic", path, () => files.writeAtomic(path, bytes, options)),
+      writePieces: (path, pieces) => op("writePieces", path, () => files.writePieces(path, pieces)),
+      link: (target, path) => op("link", path, () => files.link(target, path)),
       publish: (from, to, options) => op("publish", to, () => files.publish(from, to, options)),
       makeDirectory: (path, mode) => op("makeDirectory", path, () => files.makeDirectory(path, mode)),
       syncDirectories: (path) => op("syncDirectories", path, () => files.syncDirectories(path)),
