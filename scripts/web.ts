@@ -1,9 +1,9 @@
 /**
- * Compiles the page in src/server/web/ into src/server/web/assets.gen.ts, so that one bundle carries it.
+ * Compiles the pages in src/server/web/ into src/server/web/assets.gen.ts, so that one bundle carries it.
  * With --check it only says whether the two agree, and exits 1 when they do not.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
@@ -16,9 +16,10 @@ interface Asset {
   readonly text: string;
 }
 
-async function script(): Promise<string> {
+/** One bundle of browser code. The page's own is short and left readable; the portraits' carries solvers. */
+async function script(entry: string, options: esbuild.BuildOptions = {}): Promise<string> {
   const result = await esbuild.build({
-    entryPoints: [fileURLToPath(new URL("app.ts", folder))],
+    entryPoints: [fileURLToPath(new URL(entry, folder))],
     bundle: true,
     format: "esm",
     platform: "browser",
@@ -27,9 +28,18 @@ async function script(): Promise<string> {
     absWorkingDir: fileURLToPath(folder),
     write: false,
     logLevel: "error",
+    ...options,
   });
-  await esbuild.stop();
   return result.outputFiles[0]!.text;
+}
+
+const SMALL = { minify: true, legalComments: "none", target: "es2023" } as const;
+
+/** The systems that come with glassbox, in one document. */
+function gallery(): string {
+  const place = new URL("../examples/phase-portraits/", import.meta.url);
+  const names = readdirSync(place).filter((name) => name.endsWith(".json")).sort();
+  return JSON.stringify(names.map((name) => JSON.parse(readFileSync(new URL(name, place), "utf8"))));
 }
 
 function text(name: string): string {
@@ -40,9 +50,15 @@ async function generate(): Promise<string> {
   const assets: Asset[] = [
     { path: "/", mediaType: "text/html", text: text("index.html") },
     { path: "/app.css", mediaType: "text/css", text: text("app.css") },
-    { path: "/app.js", mediaType: "text/javascript", text: await script() },
+    { path: "/app.js", mediaType: "text/javascript", text: await script("app.ts") },
     { path: "/icon.svg", mediaType: "image/svg+xml", text: text("icon.svg") },
+    { path: "/phase", mediaType: "text/html", text: text("phase.html") },
+    { path: "/phase.css", mediaType: "text/css", text: text("phase.css") },
+    { path: "/phase.js", mediaType: "text/javascript", text: await script("phase/main.ts", SMALL) },
+    { path: "/phase-worker.js", mediaType: "text/javascript", text: await script("phase/worker.ts", SMALL) },
+    { path: "/phase-examples.json", mediaType: "application/json", text: gallery() },
   ];
+  await esbuild.stop();
   const entries = assets.map((asset) => {
     const sha256 = createHash("sha256").update(asset.text).digest("hex");
     return `  ${JSON.stringify({ path: asset.path, mediaType: asset.mediaType, sha256, text: asset.text })},`;
