@@ -10,6 +10,8 @@ const LINES_AT_FIRST = 2_000;
 
 const EVENTS_MAX = 500;
 
+const PORTRAIT_TASK = "phase-portrait";
+
 const FINAL = ["completed", "failed", "cancelled"];
 
 /** Events that change what the job's document says. */
@@ -153,6 +155,7 @@ export class JobView {
       )
     );
     this.#after.replaceChildren(
+      ...this.#portrait(),
       ...(files.length === 0 ? [] : [
         element(
           "section",
@@ -166,10 +169,29 @@ export class JobView {
           "section",
           { class: "card" },
           element("h3", {}, "Result"),
-          element("pre", {}, JSON.stringify(result, null, 2)),
+          element("pre", {}, JSON.stringify(readable(this.#job), null, 2)),
         ),
       ]),
     );
+  }
+
+  /** The picture that a phase portrait left, and the way to the page where it can be moved and changed. */
+  #portrait(): HTMLElement[] {
+    const { id, task, artifacts } = this.#job;
+    if (task !== PORTRAIT_TASK) return [];
+    const link = element("a", { href: `/phase#job=${id}` }, "Open in the phase portraits");
+    const picture = artifacts.find(({ name }) => name === "portrait.svg") ??
+      artifacts.find(({ name }) => name === "portrait.png");
+    return [
+      element(
+        "section",
+        {},
+        element("div", { class: "row" }, element("h3", {}, "Portrait"), link),
+        picture === undefined
+          ? null
+          : element("img", { class: "portrait", src: picture.url, alt: "Phase portrait", loading: "lazy" }),
+      ),
+    ];
   }
 
   #headText = "";
@@ -252,6 +274,13 @@ export class JobView {
       button.disabled = false;
     }
   }
+}
+
+/** The result without the rows of a portrait, which are an artifact and may be very many. */
+function readable({ task, result }: JobDetail): unknown {
+  if (task !== PORTRAIT_TASK || typeof result !== "object" || result === null) return result;
+  const { times: _times, trajectories: _trajectories, ...rest } = result as Record<string, unknown>;
+  return rest;
 }
 
 /** The first of them changes as time passes; the others only when the job does. */

@@ -8,11 +8,11 @@ export interface Camera {
   readonly distance: number;
 }
 
-export const CAMERA: Camera = { turn: -0.65, rise: 0.35, distance: 5.2 };
+export const CAMERA: Camera = { turn: -0.65, rise: 0.35, distance: 5 };
 
 const NEAREST = 2.2, FARTHEST = 30;
 /** Half the height of the view at distance 1. */
-const TANGENT = 0.36;
+const TANGENT = 0.33;
 
 /** Orbits by angles, and goes nearer by a factor. */
 export function moved(camera: Camera, by: { turn?: number; rise?: number; nearer?: number }): Camera {

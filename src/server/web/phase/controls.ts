@@ -75,7 +75,10 @@ export class Controls {
     const field = byId<HTMLInputElement>(id);
     field.addEventListener("input", () => read(field.value));
     // What was typed is shown as it was understood once the field is left.
-    field.addEventListener("blur", () => this.show(this.#settings, this.#states, Object.keys(this.#settings.parameters)));
+    field.addEventListener(
+      "blur",
+      () => this.show(this.#settings, this.#states, Object.keys(this.#settings.parameters)),
+    );
   }
 
   #selects(): void {
@@ -84,7 +87,10 @@ export class Controls {
       this.#change({ method: (event.target as HTMLSelectElement).value as Settings["method"] }, "solve");
     });
     byId<HTMLSelectElement>("direction").addEventListener("change", (event) => {
-      this.#change({ direction: (event.target as HTMLSelectElement).value as Settings["direction"] }, "solve");
+      this.#change(
+        { direction: (event.target as HTMLSelectElement).value as Settings["direction"] },
+        "solve",
+      );
     });
   }
 
@@ -103,7 +109,13 @@ export class Controls {
       box.addEventListener("change", () => {
         this.#change({ show: { ...this.#settings.show, [layer]: box.checked } }, "layers");
       });
-      return element("label", { "data-layer": layer }, box, element("i", { class: LAYER_LOOKS[layer] }), layer);
+      return element(
+        "label",
+        { "data-layer": layer },
+        box,
+        element("i", { class: LAYER_LOOKS[layer] }),
+        layer,
+      );
     }));
   }
 
@@ -154,7 +166,9 @@ export class Controls {
     byId("no-parameters").hidden = names.length > 0;
     const shown = [...box.children].map((row) => (row as HTMLElement).dataset.name);
     if (shown.join("\n") !== names.join("\n")) {
-      box.replaceChildren(...names.map((name) => new ParameterRow(name, this.#change, () => this.#settings).root));
+      box.replaceChildren(
+        ...names.map((name) => new ParameterRow(name, this.#change, () => this.#settings).root),
+      );
     }
     for (const row of box.children) ROWS.get(row)?.show(this.#settings);
   }
@@ -163,13 +177,17 @@ export class Controls {
     const box = byId("ranges");
     const shown = [...box.children].map((row) => (row as HTMLElement).dataset.name);
     if (shown.join("\n") !== states.join("\n")) {
-      box.replaceChildren(...states.map((name) => rangeRow(name, (range) => {
-        this.#change({ view: { ...this.#settings.view, [name]: range } }, "view");
-      })));
+      box.replaceChildren(...states.map((name) =>
+        rangeRow(name, (range) => {
+          this.#change({ view: { ...this.#settings.view, [name]: range } }, "view");
+        })
+      ));
     }
     for (const row of box.children) {
       const range = this.#settings.view[(row as HTMLElement).dataset.name!];
-      row.querySelectorAll("input").forEach((field, end) => putValue(field, range === undefined ? "" : fieldText(range[end]!)));
+      row.querySelectorAll("input").forEach((field, end) =>
+        putValue(field, range === undefined ? "" : fieldText(range[end]!))
+      );
     }
   }
 }
@@ -194,7 +212,11 @@ class ParameterRow {
     this.#field = element("input", { id, inputmode: "decimal", autocomplete: "off" });
     this.#slider.setAttribute("aria-label", `${name}, slider`);
     this.#ends = ["least", "most"].map((end) =>
-      element("input", { inputmode: "decimal", "aria-label": `${name}, ${end} on the slider`, autocomplete: "off" })
+      element("input", {
+        inputmode: "decimal",
+        "aria-label": `${name}, ${end} on the slider`,
+        autocomplete: "off",
+      })
     );
     this.root = element(
       "div",
@@ -223,7 +245,10 @@ class ParameterRow {
 
   #listen(): void {
     this.#slider.addEventListener("pointerdown", () => this.#isHeld = true);
-    this.#slider.addEventListener("input", () => this.#set(rounded(Number(this.#slider.value), this.#slider), true));
+    this.#slider.addEventListener(
+      "input",
+      () => this.#set(rounded(Number(this.#slider.value), this.#slider), true),
+    );
     this.#slider.addEventListener("change", () => {
       this.#isHeld = false;
       this.#set(rounded(Number(this.#slider.value), this.#slider), false);
@@ -245,8 +270,9 @@ class ParameterRow {
   #setEnds(): void {
     const [low, high] = this.#ends.map(({ value }) => readNumber(value));
     const isRange = low != null && high != null && low < high;
-    if (isRange) this.#change({ sliders: { ...this.#settings().sliders, [this.#name]: [low, high] } }, "draw");
-    else this.show(this.#settings());
+    if (isRange) {
+      this.#change({ sliders: { ...this.#settings().sliders, [this.#name]: [low, high] } }, "draw");
+    } else this.show(this.#settings());
   }
 }
 

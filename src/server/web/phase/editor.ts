@@ -2,7 +2,8 @@ import { FUNCTIONS, LOWER_FUNCTIONS } from "../../../tasks/phase_portrait/langua
 import { byId, element } from "../element.ts";
 import type { Reading } from "./reading.ts";
 
-const TOKEN = /(\(\*[\s\S]*?(?:\*\)|$))|((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+|\*\^[+-]?[0-9]+)?)|([\p{L}_][\p{L}\p{M}0-9_₀-₉]*)/gu;
+const TOKEN =
+  /(\(\*[\s\S]*?(?:\*\)|$))|((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+|\*\^[+-]?[0-9]+)?)|([\p{L}_][\p{L}\p{M}0-9_₀-₉]*)/gu;
 
 /** A stretch of text that is underlined. */
 interface Underline {
@@ -43,7 +44,11 @@ export class Editor {
     const { text } = this;
     const underlines: Underline[] = reading.problem === null
       ? reading.warnings.map(({ pos, end }) => ({ pos, end, look: "ink-warn" as const }))
-      : [{ pos: reading.problem.pos, end: Math.max(reading.problem.end, reading.problem.pos + 1), look: "ink-bad" }];
+      : [{
+        pos: reading.problem.pos,
+        end: Math.max(reading.problem.end, reading.problem.pos + 1),
+        look: "ink-bad",
+      }];
     this.#problemAt = reading.problem?.pos ?? null;
     this.#area.setAttribute("aria-invalid", String(reading.problem !== null));
     this.#ink.replaceChildren(...inked(text, lookOf(reading), underlines), "\n");
@@ -60,7 +65,11 @@ export class Editor {
       { type: "button", title: "Go there (F8)", click: () => this.#goTo(pos) },
       message,
     );
-    return element("p", { class: `remark${kind}` }, element("span", {}, button, " ", element("code", {}, code)));
+    return element(
+      "p",
+      { class: `remark${kind}` },
+      element("span", {}, button, " ", element("code", {}, code)),
+    );
   }
 
   #goTo(pos: number): void {

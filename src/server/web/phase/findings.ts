@@ -30,7 +30,11 @@ export class Findings {
     this.#handlers = handlers;
   }
 
-  showEquilibria({ equilibria = [], moreEquilibria }: Partial<Found>, states: readonly string[], note: string): void {
+  showEquilibria(
+    { equilibria = [], moreEquilibria }: Partial<Found>,
+    states: readonly string[],
+    note: string,
+  ): void {
     byId("equilibria-count").textContent = equilibria.length === 0 ? "" : String(equilibria.length);
     byId("equilibria").replaceChildren(
       ...equilibria.slice(0, LISTED_MOST).map((one, index) => this.#equilibrium(one, index, states)),
@@ -60,7 +64,11 @@ export class Findings {
             "span",
             { class: "what" },
             `${stability}, period ${shortNumber(period, 8)}`,
-            element("small", {}, `multiplier ${multiplier}, exponent ${exponents.map((x) => shortNumber(x)).join(", ")}`),
+            element(
+              "small",
+              {},
+              `multiplier ${multiplier}, exponent ${exponents.map((x) => shortNumber(x)).join(", ")}`,
+            ),
           ),
           mark,
         ),
@@ -78,17 +86,29 @@ export class Findings {
     byId("trajectories-count").textContent = starts.length === 0 ? "" : String(starts.length);
     const rows = starts.slice(0, LISTED_MOST).map((start, index) => {
       const status = traced?.starts[index];
-      return { start, status: status?.status ?? "", message: status?.message ?? "", tStop: status?.tStop ?? 0 };
+      return {
+        start,
+        status: status?.status ?? "",
+        message: status?.message ?? "",
+        tStop: status?.tStop ?? 0,
+      };
     });
     const text = JSON.stringify([rows, selected, theme.background]);
     // A list that is rebuilt at every frame of a drag would cost more than the picture.
     if (text === this.#shown) return;
     this.#shown = text;
-    byId("trajectories").replaceChildren(...rows.map((row, index) => this.#trajectory(row, index, selected === index, theme)));
+    byId("trajectories").replaceChildren(
+      ...rows.map((row, index) => this.#trajectory(row, index, selected === index, theme)),
+    );
   }
 
   #trajectory(
-    { start, status, message, tStop }: { start: readonly number[]; status: string; message: string; tStop: number },
+    { start, status, message, tStop }: {
+      start: readonly number[];
+      status: string;
+      message: string;
+      tStop: number;
+    },
     index: number,
     isSelected: boolean,
     theme: Theme,
@@ -99,7 +119,11 @@ export class Findings {
       ? null
       : status === "escaped"
       ? element("small", {}, `left the picture at t = ${shortNumber(tStop)}`)
-      : element("small", { class: "bad" }, `${status.replaceAll("_", " ")} at t = ${shortNumber(tStop)}. ${message}`);
+      : element(
+        "small",
+        { class: "bad" },
+        `${status.replaceAll("_", " ")} at t = ${shortNumber(tStop)}. ${message}`,
+      );
     const row = element(
       "li",
       {},
@@ -116,7 +140,12 @@ export class Findings {
           },
         },
         mark,
-        element("span", { class: "what mono" }, `(${start.map((value) => shortNumber(value)).join(", ")})`, end),
+        element(
+          "span",
+          { class: "what mono" },
+          `(${start.map((value) => shortNumber(value)).join(", ")})`,
+          end,
+        ),
       ),
     );
     row.toggleAttribute("data-on", isSelected);
@@ -130,14 +159,20 @@ export class Findings {
       { mouseenter: point(true), mouseleave: point(false) },
       element(
         "button",
-        { type: "button", class: "pick", focus: point(true), blur: point(false), title: MEANING[one.stability] ?? "" },
+        {
+          type: "button",
+          class: "pick",
+          focus: point(true),
+          blur: point(false),
+          title: MEANING[one.stability] ?? "",
+        },
         element("span", { class: `mark ${one.stability}` }),
         element(
           "span",
           { class: "what" },
           one.type,
           element("small", { class: "mono" }, pointText(one.point, states)),
-          element("small", { class: "mono" }, `λ = ${one.eigenvalues.map(complexText).join(", ")}`),
+          element("small", { class: "mono" }, `λ = ${eigenvaluesText(one)}`),
         ),
       ),
     );
@@ -148,7 +183,7 @@ export class Findings {
 export function equilibriumTip(one: Equilibrium, states: readonly string[]): (Node | string)[] {
   return [
     element("b", {}, one.type),
-    element("span", { class: "mono" }, `${pointText(one.point, states)}\nλ = ${one.eigenvalues.map(complexText).join(", ")}`),
+    element("span", { class: "mono" }, `${pointText(one.point, states)}\nλ = ${eigenvaluesText(one)}`),
     element("span", { class: "quiet" }, ` ${MEANING[one.stability] ?? ""}`),
   ];
 }
@@ -160,6 +195,16 @@ export function pointText(point: ArrayLike<number>, states: readonly string[]): 
 /** What rounding left of a zero. */
 function tidy(value: number): number {
   return Math.abs(value) < 1e-12 ? 0 : value;
+}
+
+/** A conjugate pair is written once. */
+function eigenvaluesText({ eigenvalues }: Equilibrium): string {
+  return eigenvalues.filter(({ im }) => tidy(im) >= 0)
+    .map(({ re, im }) => tidy(im) === 0 ? complexText({ re, im }) : pairText(tidy(re), im)).join(", ");
+}
+
+function pairText(re: number, im: number): string {
+  return `${re === 0 ? "" : `${shortNumber(re, 6)} `}± ${shortNumber(im, 6)} i`;
 }
 
 function complexText({ re, im }: { readonly re: number; readonly im: number }): string {

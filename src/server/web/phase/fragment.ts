@@ -26,6 +26,8 @@ async function through(
   stream: CompressionStream | DecompressionStream,
   body: string | Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array> {
-  const packed = new Blob([body]).stream().pipeThrough(stream as ReadableWritablePair<Uint8Array<ArrayBuffer>>);
+  const packed = new Blob([body]).stream().pipeThrough(
+    stream as ReadableWritablePair<Uint8Array<ArrayBuffer>>,
+  );
   return new Uint8Array(await new Response(packed).arrayBuffer());
 }

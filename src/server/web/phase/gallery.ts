@@ -40,7 +40,9 @@ export class Gallery {
     }
   }
 
-  #card(example: RequestDocument): { root: HTMLElement; example: RequestDocument; canvas: HTMLCanvasElement } {
+  #card(
+    example: RequestDocument,
+  ): { root: HTMLElement; example: RequestDocument; canvas: HTMLCanvasElement } {
     const canvas = element("canvas", { "aria-hidden": "true" });
     [canvas.width, canvas.height] = [2 * WIDTH, 2 * HEIGHT];
     const choose = () => {
@@ -60,19 +62,31 @@ export class Gallery {
 
   async #paint(example: RequestDocument, canvas: HTMLCanvasElement, theme: Theme): Promise<void> {
     const settings = settingsFrom(example);
-    const { system } = readEquations(settings.equations, Object.keys(settings.parameters), settings.independent);
+    const { system } = readEquations(
+      settings.equations,
+      Object.keys(settings.parameters),
+      settings.independent,
+    );
     if (system === null) return;
     const n = system.dimension;
     const traced = await this.#solver.sketch(problemOf(settings, system, settings.timespan[0]), 300);
     const axes = n === 1 ? [-1, 0] : settings.axes.length >= 2 ? settings.axes.slice(0, 2) : [0, 1];
-    const ranges = axes.map((axis) => axis < 0 ? settings.timespan : settings.view[system.states[axis]!] ?? RANGE_DEFAULT);
+    const ranges = axes.map((axis) =>
+      axis < 0 ? settings.timespan : settings.view[system.states[axis]!] ?? RANGE_DEFAULT
+    );
     const marks = traced.starts.map((_, k): Mark => {
       const points = projected(trajectoryOf(traced, k, n), n, axes);
       for (let at = 0; at < points.length; at += 2) {
         points[at] = ((points[at]! - ranges[0]![0]) / (ranges[0]![1] - ranges[0]![0])) * WIDTH;
-        points[at + 1] = HEIGHT - ((points[at + 1]! - ranges[1]![0]) / (ranges[1]![1] - ranges[1]![0])) * HEIGHT;
+        points[at + 1] = HEIGHT -
+          ((points[at + 1]! - ranges[1]![0]) / (ranges[1]![1] - ranges[1]![0])) * HEIGHT;
       }
-      return { kind: "line", points, color: theme.trajectories[k % theme.trajectories.length]!, width: n > 2 ? 0.8 : 1.6 };
+      return {
+        kind: "line",
+        points,
+        color: theme.trajectories[k % theme.trajectories.length]!,
+        width: n > 2 ? 0.8 : 1.6,
+      };
     });
     const scene = { width: WIDTH, height: HEIGHT, background: theme.panel, marks };
     paintScene(canvas.getContext("2d")!, scene, 2);

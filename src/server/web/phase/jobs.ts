@@ -1,8 +1,7 @@
 import type { JobDetail, JobSummary } from "../../documents.ts";
 import { api } from "../api.ts";
 import { byId, element } from "../element.ts";
-import { shortTime } from "../format.ts";
-import { parsePreview } from "../../../core/command_line.ts";
+import { portraitWords, shortTime } from "../format.ts";
 import { primed, shortNumber } from "./numbers.ts";
 import type { RequestDocument } from "./settings.ts";
 
@@ -62,7 +61,10 @@ export async function submitJob(request: RequestDocument): Promise<string> {
 function faultsIn(answer: unknown, status: number): Fault[] {
   const { detail } = (answer ?? {}) as { detail?: unknown };
   if (Array.isArray(detail)) {
-    return detail.map(({ loc, msg }: { loc: string[]; msg: string }) => ({ field: loc.slice(1).join("."), message: msg }));
+    return detail.map(({ loc, msg }: { loc: string[]; msg: string }) => ({
+      field: loc.slice(1).join("."),
+      message: msg,
+    }));
   }
   const { errors } = (detail ?? {}) as { errors?: Fault[] };
   if (Array.isArray(errors)) return errors;
@@ -129,8 +131,18 @@ export class JobCard {
     const state = element("span", { class: "state", "data-state": "queued" }, "queued");
     const bar = element("progress", { max: "1", value: "0", "aria-label": "Progress" });
     const words = element("div", { class: "quiet" }), links = element("div", { class: "downloads" });
-    const cancel = element("button", { type: "button", class: "danger slight", click: () => void this.#cancel(id) }, "Cancel");
-    const head = element("div", { class: "row tight" }, state, element("a", { href: `/#/jobs/${id}`, class: "mono" }, id.slice(0, 13)), cancel);
+    const cancel = element("button", {
+      type: "button",
+      class: "danger slight",
+      click: () => void this.#cancel(id),
+    }, "Cancel");
+    const head = element(
+      "div",
+      { class: "row tight" },
+      state,
+      element("a", { href: `/#/jobs/${id}`, class: "mono" }, id.slice(0, 13)),
+      cancel,
+    );
     this.#box.replaceChildren(head, bar, words, links);
     const show = (status: string) => {
       state.textContent = status;
@@ -141,6 +153,7 @@ export class JobCard {
         show(status);
         const isFinal = ["finished", "failed", "cancelled"].includes(status);
         cancel.hidden = bar.hidden = isFinal;
+        if (isFinal) words.replaceChildren();
         if (error !== undefined) words.replaceChildren(element("p", { class: "failure" }, error));
         if (warnings !== undefined) words.append(...warnings.map((text) => element("p", {}, text)));
         if (isFinal) links.replaceChildren(...downloads(id));
@@ -157,7 +170,11 @@ export class JobCard {
         this.#onResult(id, result);
       },
       closed: (isWell) => {
-        if (!isWell) words.append(element("p", { class: "failure" }, "The connection was lost; the job goes on. See all jobs."));
+        if (!isWell) {
+          words.append(
+            element("p", { class: "failure" }, "The connection was lost; the job goes on. See all jobs."),
+          );
+        }
       },
     });
   }
@@ -171,9 +188,9 @@ function analysisWords({ analysis, meta }: Result): HTMLElement[] {
   if (analysis === null) return [];
   const { lyapunov, notes = [] } = analysis;
   return [
-    ...(lyapunov === undefined
-      ? []
-      : [element("p", {}, `Lyapunov exponents ${lyapunov.exponents.map((x) => shortNumber(x, 4)).join(", ")}`)]),
+    ...(lyapunov === undefined ? [] : [
+      element("p", {}, `Lyapunov exponents ${lyapunov.exponents.map((x) => shortNumber(x, 4)).join(", ")}`),
+    ]),
     ...notes.map((note) => element("p", {}, note)),
     ...(meta.state_names.length > 0 ? [] : []),
   ];
@@ -212,7 +229,7 @@ export class History {
   }
 
   #item(job: JobSummary): HTMLElement {
-    const { name, equations } = requestIn(job.inputPreview);
+    const { name, equations } = portraitWords(job.inputPreview);
     return element(
       "li",
       {},
@@ -231,18 +248,12 @@ export class History {
   }
 }
 
-/** Name and equations of a request; of one that is cut off, as far as they can be read. */
-function requestIn(preview: string): { name: string; equations: string } {
-  const input = parsePreview(preview) as { name?: string; equations?: string } | undefined;
-  if (input !== undefined) return { name: input.name ?? "", equations: input.equations ?? "" };
-  const text = (key: string) => new RegExp(`"${key}":"((?:[^"\\\\]|\\\\.)*)`).exec(preview)?.[1] ?? "";
-  return { name: text("name"), equations: text("equations").slice(0, 80) };
-}
-
 /** Request and result of a job. */
 export async function loadJob(id: string): Promise<{ job: JobDetail; result: Result | null }> {
   const job = await api.job(id);
-  if (job.task !== "phase-portrait") throw new Error(`Job ${id} is no phase portrait: its task is ${job.task}`);
+  if (job.task !== "phase-portrait") {
+    throw new Error(`Job ${id} is no phase portrait: its task is ${job.task}`);
+  }
   const response = await fetch(`/results/${id}`);
   return { job, result: response.ok ? await response.json() as Result : null };
 }

@@ -4,7 +4,15 @@ import { download, fileName, jsonFile, pngFile, svgFile } from "./export.ts";
 import { documentIn, fragmentOf, jobIn } from "./fragment.ts";
 import { Gallery } from "./gallery.ts";
 import { History, JobCard, loadJob, submitJob } from "./jobs.ts";
-import { completeRequest, FIRST, type RequestDocument, requestOf, type Settings, settingsFrom, shareOf } from "./settings.ts";
+import {
+  completeRequest,
+  FIRST,
+  type RequestDocument,
+  requestOf,
+  type Settings,
+  settingsFrom,
+  shareOf,
+} from "./settings.ts";
 import { Solver } from "./solver.ts";
 import { Studio } from "./studio.ts";
 
@@ -13,6 +21,7 @@ import { Studio } from "./studio.ts";
 const ADDRESS_MS = 500;
 const HISTORY_MS = 4_000;
 
+performance.mark("script");
 const solver = new Solver();
 let studio: Studio;
 let addressTimer: ReturnType<typeof setTimeout> | undefined;
@@ -84,8 +93,11 @@ async function submit(): Promise<void> {
 const EXPORTS: readonly (readonly [string, string, () => Promise<Blob>])[] = [
   ["SVG, real vectors", "svg", async () => svgFile(await pictured())],
   ["PNG, twice the pixels", "png", async () => await pngFile(await pictured())],
-  ["CSV, rows of all trajectories", "csv", async () =>
-    new Blob([await solver.file(completeRequest(studio.settings), "csv")], { type: "text/csv" })],
+  [
+    "CSV, rows of all trajectories",
+    "csv",
+    async () => new Blob([await solver.file(completeRequest(studio.settings), "csv")], { type: "text/csv" }),
+  ],
   ["JSON, request and result", "json", exportJson],
   ["JSON, request only", "request.json", () => Promise.resolve(jsonFile(requestOf(studio.settings)))],
 ];
@@ -97,7 +109,9 @@ function pictured() {
 }
 
 async function exportJson(): Promise<Blob> {
-  const { result } = JSON.parse(await solver.file(completeRequest(studio.settings), "json")) as RequestDocument;
+  const { result } = JSON.parse(
+    await solver.file(completeRequest(studio.settings), "json"),
+  ) as RequestDocument;
   return jsonFile({ ...shareOf(studio.settings), result });
 }
 
@@ -117,7 +131,8 @@ function fillExports(): void {
   }));
   button.addEventListener("click", () => toggle(menu.hidden === true));
   menu.addEventListener("keydown", (event) => {
-    const items = [...menu.querySelectorAll("button")], at = items.indexOf(document.activeElement as HTMLButtonElement);
+    const items = [...menu.querySelectorAll("button")],
+      at = items.indexOf(document.activeElement as HTMLButtonElement);
     const step = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
     if (step !== 0) items[(at + step + items.length) % items.length]!.focus();
     if (event.key === "Escape") {
@@ -141,21 +156,27 @@ async function importFile(file: File): Promise<void> {
 
 function listen(): void {
   fillExports();
-  byId("share").addEventListener("click", attempt(async () => {
-    const address = await writeAddress(studio.settings);
-    await navigator.clipboard.writeText(address).catch(() => {
-      throw new Error("The browser does not let the page copy; the link is the page's address");
-    });
-    byId("share").textContent = "Copied";
-    setTimeout(() => byId("share").textContent = "Copy link", 1_500);
-  }));
+  byId("share").addEventListener(
+    "click",
+    attempt(async () => {
+      const address = await writeAddress(studio.settings);
+      await navigator.clipboard.writeText(address).catch(() => {
+        throw new Error("The browser does not let the page copy; the link is the page's address");
+      });
+      byId("share").textContent = "Copied";
+      setTimeout(() => byId("share").textContent = "Copy link", 1_500);
+    }),
+  );
   const input = byId<HTMLInputElement>("import-file");
   byId("import").addEventListener("click", () => input.click());
-  input.addEventListener("change", attempt(async () => {
-    const [file] = input.files ?? [];
-    input.value = "";
-    if (file !== undefined) await importFile(file);
-  }));
+  input.addEventListener(
+    "change",
+    attempt(async () => {
+      const [file] = input.files ?? [];
+      input.value = "";
+      if (file !== undefined) await importFile(file);
+    }),
+  );
   addEventListener("dragover", (event) => event.preventDefault());
   addEventListener("drop", (event) => {
     event.preventDefault();

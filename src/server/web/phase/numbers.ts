@@ -47,7 +47,12 @@ export function readRows(text: string, width: number | null): { rows: number[][]
     if (bad >= 0) return { rows, fault: `Line ${index + 1}: number ${bad + 1} must be a number` };
     if (width !== null && row.length !== width) {
       const wanted = `${width} number${width === 1 ? "" : "s"}, one for each state`;
-      return { rows, fault: `Line ${index + 1}: there must be ${wanted}; there ${row.length === 1 ? "is" : "are"} ${row.length}` };
+      return {
+        rows,
+        fault: `Line ${index + 1}: there must be ${wanted}; there ${
+          row.length === 1 ? "is" : "are"
+        } ${row.length}`,
+      };
     }
     rows.push(row as number[]);
   }

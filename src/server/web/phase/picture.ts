@@ -2,6 +2,7 @@ import type { Portrait } from "../../../tasks/phase_portrait/draw/portrait.ts";
 import type { Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import type { CompiledEquations } from "../../../tasks/phase_portrait/language/mod.ts";
 import { projected, trajectoryOf } from "./lines.ts";
+import { primed } from "./numbers.ts";
 import type { Found, Traced } from "./protocol.ts";
 import { type Range, RANGE_DEFAULT, type Settings } from "./settings.ts";
 import type { SpaceContent, SpaceLine } from "./space.ts";
@@ -23,7 +24,9 @@ export interface Known {
 export function axesOf({ axes, is3d }: Settings, dimension: number): number[] {
   const count = is3d && dimension > 2 ? 3 : 2;
   if (dimension === 1) return [-1, 0];
-  const chosen = axes.filter((axis) => axis < dimension).slice(0, count);
+  const asked = axes.filter((axis) => axis >= 0 && axis < dimension).slice(0, count);
+  // Two axes say nothing about the order of three.
+  const chosen = count === 3 && asked.length < 3 && dimension === 3 ? [] : asked;
   for (let axis = 0; chosen.length < count; axis++) if (!chosen.includes(axis)) chosen.push(axis);
   return chosen;
 }
@@ -39,11 +42,13 @@ export function rangeOfAxis(axis: number, { settings, system, box, times }: Know
 
 /** The portrait in the plane of two axes. */
 export function portraitOf(known: Known): Portrait {
-  const { settings, system, traced, found, selected } = known, n = system.dimension;
+  const { settings, system, traced, found } = known, n = system.dimension;
   const axes = axesOf({ ...settings, is3d: false }, n), [u, v] = axes as [number, number];
   const [x, y] = [rangeOfAxis(u, known), rangeOfAxis(v, known)];
   const isPlane = n <= 2 && axes.length === 2, { show } = settings;
-  const path = (states: Float64Array) => ({ states: projected({ times: new Float64Array(states.length / n), states }, n, axes) });
+  const path = (states: Float64Array) => ({
+    states: projected({ times: new Float64Array(states.length / n), states }, n, axes),
+  });
   const trajectories = traced === null ? [] : traced.starts.map((_, k) => ({
     states: projected(trajectoryOf(traced, k, n), n, axes),
   }));
@@ -56,7 +61,7 @@ export function portraitOf(known: Known): Portrait {
     arrows: { perSide: settings.arrows, length: settings.arrowLength },
     ...(show.field && isPlane ? { field: fieldOf(known, u, v) } : {}),
     ...(show.nullclines && n === 2 && isPlane ? { nullclines: nullclinesBy(found, u) } : {}),
-    trajectories: selected === null ? trajectories : trajectories.map((one, k) => k === selected ? one : one),
+    trajectories,
     ...(show.separatrices && n === 2
       ? { separatrices: (found.separatrices ?? []).map(({ states, kind }) => ({ ...path(states), kind })) }
       : {}),
@@ -70,7 +75,9 @@ export function portraitOf(known: Known): Portrait {
 
 /** What a reader of the picture has to know besides. */
 function noteOf({ system, fieldTime, settings }: Known): string {
-  const time = system.autonomous ? [] : [`field and equilibria at ${settings.independent} = ${Number(fieldTime.toPrecision(4))}`];
+  const time = system.autonomous
+    ? []
+    : [`field and equilibria at ${settings.independent} = ${Number(fieldTime.toPrecision(4))}`];
   return [...time, `${settings.method}, rtol ${settings.rtol}`].join(" · ");
 }
 
@@ -142,6 +149,43 @@ export function boxOf(traced: Traced | null, n: number): Range[] {
     const extent = high[i]! - low[i]!;
     if (!Number.isFinite(extent)) return RANGE_DEFAULT;
     const margin = extent > 1e-9 * Math.max(1, Math.abs(low[i]!)) ? 0.08 * extent : 1;
-    return [low[i]! - margin, high[i]! + margin].map((value) => Number(value.toPrecision(6))) as [number, number];
+    return [low[i]! - margin, high[i]! + margin].map((value) => Number(value.toPrecision(6))) as [
+      number,
+      number,
+    ];
   });
+}
+
+/** One row of the legend. */
+export interface LegendRow {
+  readonly look: "plain" | "dashed" | "dotted" | "stable" | "unstable" | "undecided";
+  readonly color: string | null;
+  readonly words: string;
+}
+
+/** What the lines and points of a portrait mean, of those that it has. */
+export function legendOf(portrait: Portrait, theme: Theme): LegendRow[] {
+  const rows: LegendRow[] = (portrait.nullclines ?? []).map(({ name }, k) => ({
+    look: "dashed",
+    color: theme.nullclines[k % theme.nullclines.length]!,
+    words: `${primed(name)} = 0`,
+  }));
+  const kinds = new Set((portrait.separatrices ?? []).map(({ kind }) => kind));
+  for (const kind of ["stable", "unstable"] as const) {
+    if (kinds.has(kind)) rows.push({ look: "plain", color: theme[kind], words: `${kind} separatrix` });
+  }
+  for (const stability of new Set((portrait.cycles ?? []).map((cycle) => cycle.stability))) {
+    rows.push({
+      look: stability === "stable" ? "plain" : "dotted",
+      color: theme.cycle,
+      words: `${stability} limit cycle`,
+    });
+  }
+  for (
+    const [type, stability] of new Map((portrait.equilibria ?? []).map((one) => [one.type, one.stability]))
+  ) {
+    const look = stability === "stable" || stability === "undecided" ? stability : "unstable";
+    rows.push({ look, color: null, words: type.replace(" (not decided by linearisation)", "") });
+  }
+  return rows;
 }

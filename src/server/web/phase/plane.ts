@@ -3,7 +3,7 @@ import { paintMarks, paintScene } from "../../../tasks/phase_portrait/draw/canva
 import { drawPortrait, type Portrait, portraitAxes } from "../../../tasks/phase_portrait/draw/portrait.ts";
 import type { Mark, Scene, Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import { byId } from "../element.ts";
-import { type Gestures, type Place } from "./pointer.ts";
+import type { Gestures, Place } from "./pointer.ts";
 import type { Range } from "./settings.ts";
 import { Frame, Surface } from "./surface.ts";
 

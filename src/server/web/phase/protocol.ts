@@ -41,7 +41,12 @@ export type Order =
       /** Quick and coarse, for a picture that is about to change again. */
       readonly draft: boolean;
     }
-    | { readonly kind: "look"; readonly problem: Problem; readonly parts: readonly Part[]; readonly draft: boolean }
+    | {
+      readonly kind: "look";
+      readonly problem: Problem;
+      readonly parts: readonly Part[];
+      readonly draft: boolean;
+    }
     | { readonly kind: "file"; readonly request: PortraitRequest; readonly format: "csv" | "json" }
   );
 

@@ -150,7 +150,12 @@ export class Series {
     if (this.#t < times[0] || this.#t > times[1]) return [];
     const clip = plotArea(axes), x = toPixel(axes.x, this.#t);
     const marks: Mark[] = [
-      { kind: "line", points: Float64Array.of(x, clip.y, x, clip.y + clip.height), color: theme.muted, width: 1 },
+      {
+        kind: "line",
+        points: Float64Array.of(x, clip.y, x, clip.y + clip.height),
+        color: theme.muted,
+        width: 1,
+      },
     ];
     const k = selected ?? 0, one = trajectories[k], state = new Float64Array(states.length);
     if (one === undefined || !stateAt(one, this.#t, state)) return marks;

@@ -186,9 +186,9 @@ function rangeOf(value: unknown): Range | null {
 
 function numbersByName(value: unknown): Record<string, number> {
   if (typeof value !== "object" || value === null) return {};
-  return Object.fromEntries(Object.entries(value).filter((entry): entry is [string, number] =>
-    isFinite(entry[1])
-  ));
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, number] => isFinite(entry[1])),
+  );
 }
 
 function rangesByName(value: unknown): Record<string, Range> {

@@ -40,7 +40,11 @@ class Lane {
       event.preventDefault();
       const busy = this.#busy;
       this.#end();
-      busy?.hear({ id: busy.id, kind: "failed", message: event.message ?? "the solver could not be started" });
+      busy?.hear({
+        id: busy.id,
+        kind: "failed",
+        message: event.message ?? "the solver could not be started",
+      });
     };
     return worker;
   }
@@ -118,7 +122,9 @@ export class Solver {
     return new Promise((resolve, reject) =>
       this.#sketching.ask({ kind: "trace", problem, pixels, draft: false }, (word) => {
         if (word.kind === "traced") resolve(word.traced);
-        else reject(new Error(word.kind === "failed" ? word.message : "The solver answered another question"));
+        else {reject(
+            new Error(word.kind === "failed" ? word.message : "The solver answered another question"),
+          );}
       })
     );
   }
@@ -130,7 +136,9 @@ export class Solver {
       return await new Promise<string>((resolve, reject) =>
         lane.ask({ kind: "file", request, format }, (word) => {
           if (word.kind === "file") resolve(word.text);
-          else reject(new Error(word.kind === "failed" ? word.message : "The solver answered another question"));
+          else {reject(
+              new Error(word.kind === "failed" ? word.message : "The solver answered another question"),
+            );}
         })
       );
     } finally {

@@ -2,7 +2,7 @@ import { tickValues } from "../../../tasks/phase_portrait/draw/axes.ts";
 import { paintMarks, paintScene } from "../../../tasks/phase_portrait/draw/canvas.ts";
 import type { Mark, Scene, Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import { byId, element } from "../element.ts";
-import { type Camera, CAMERA, moved, Projection, type Vector } from "./camera.ts";
+import { CAMERA, type Camera, moved, Projection, type Vector } from "./camera.ts";
 import { LinesGl } from "./lines_gl.ts";
 import { primed } from "./numbers.ts";
 import type { Gestures, Place } from "./pointer.ts";
@@ -23,7 +23,11 @@ export interface SpaceContent {
   readonly names: readonly string[];
   readonly ranges: readonly Range[];
   readonly lines: readonly SpaceLine[];
-  readonly points: readonly { readonly at: readonly number[]; readonly fill: string; readonly title: string }[];
+  readonly points: readonly {
+    readonly at: readonly number[];
+    readonly fill: string;
+    readonly title: string;
+  }[];
 }
 
 /** Radians for each pixel of a drag. */
@@ -118,7 +122,12 @@ export class Space implements Gestures {
     return {
       ...size,
       background: theme.background,
-      marks: [...this.#box(projection, theme), ...this.#lineMarks(projection), ...this.#dots(projection, theme), title],
+      marks: [
+        ...this.#box(projection, theme),
+        ...this.#lineMarks(projection),
+        ...this.#dots(projection, theme),
+        title,
+      ],
     };
   }
 
@@ -180,7 +189,9 @@ export class Space implements Gestures {
         const to = Math.min(count, from + piece + 1), screen = new Float64Array(2 * (to - from));
         let away = 0;
         for (let row = from; row < to; row++) {
-          const place = projection.place(this.#inBox([points[3 * row]!, points[3 * row + 1]!, points[3 * row + 2]!]));
+          const place = projection.place(
+            this.#inBox([points[3 * row]!, points[3 * row + 1]!, points[3 * row + 2]!]),
+          );
           screen[2 * (row - from)] = place.x;
           screen[2 * (row - from) + 1] = place.y;
           away = place.away;
@@ -238,7 +249,15 @@ export class Space implements Gestures {
       const v = (2 * (value - low)) / (high - low) - 1;
       marks.push(line(at(i, side[i]!, k, v, j, -1), at(i, side[i]!, k, v, j, 1), theme.grid));
       marks.push(line(at(j, side[j]!, k, v, i, -1), at(j, side[j]!, k, v, i, 1), theme.grid));
-      marks.push(this.#word(projection, at(k, v, i, edgeI * 1.1, j, k === 2 ? edgeJ * 1.1 : edgeJ), label, 11.5, theme.muted));
+      marks.push(
+        this.#word(
+          projection,
+          at(k, v, i, edgeI * 1.1, j, k === 2 ? edgeJ * 1.1 : edgeJ),
+          label,
+          11.5,
+          theme.muted,
+        ),
+      );
     }
     const nameAt = at(k, k === 2 ? 0 : 0, i, edgeI * 1.3, j, k === 2 ? edgeJ * 1.3 : edgeJ);
     return [...marks, this.#word(projection, nameAt, primed(names[k] ?? ""), 14, theme.text)];

@@ -1,5 +1,6 @@
 import { DARK, LIGHT, type Mark, type Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import { type Axes, plotArea, toPixel } from "../../../tasks/phase_portrait/draw/axes.ts";
+import type { CompiledEquations } from "../../../tasks/phase_portrait/language/mod.ts";
 import { byId, element } from "../element.ts";
 import { Controls, type Topic } from "./controls.ts";
 import { Editor } from "./editor.ts";
@@ -7,7 +8,7 @@ import { equilibriumTip, Findings, pointText } from "./findings.ts";
 import type { Result } from "./jobs.ts";
 import { firstAfter, projected, stateAt, trajectoryOf } from "./lines.ts";
 import { primed, shortNumber } from "./numbers.ts";
-import { axesOf, axisName, boxOf, type Known, portraitOf, rangeOfAxis, spaceOf } from "./picture.ts";
+import { axesOf, axisName, boxOf, type Known, legendOf, portraitOf, spaceOf } from "./picture.ts";
 import { Plane, type Point } from "./plane.ts";
 import { Player } from "./player.ts";
 import { type Gestures, listenToPointers, type Place } from "./pointer.ts";
@@ -18,6 +19,7 @@ import { Series } from "./series.ts";
 import { type Range, type RequestDocument, type Settings, settingsFrom } from "./settings.ts";
 import type { Solver } from "./solver.ts";
 import { Space } from "./space.ts";
+import { traceAll } from "./trace.ts";
 
 export interface StudioHandlers {
   /** The settings are others than before: what an address or a file would hold. */
@@ -29,6 +31,7 @@ const SEARCHED_MOST = 3;
 /** After a pan or zoom, solving waits until the hands rest. */
 const REST_MS = 140;
 const BUSY_MS = 200;
+const FIRST_MS = 60;
 const NEAR_PX = 10;
 
 /** The page's one picture: settings in, solving in workers, drawing, and what hands do on it. */
@@ -64,11 +67,15 @@ export class Studio {
     this.#settings = this.#home = settingsFrom(document);
     this.#reading = this.#read();
     this.#editor = new Editor((text) => this.#setEquations(text));
-    this.#controls = new Controls(this.#settings, (patch, topic, isDraft) => this.#change(patch, topic, isDraft));
+    this.#controls = new Controls(
+      this.#settings,
+      (patch, topic, isDraft) => this.#change(patch, topic, isDraft),
+    );
     this.#findings = new Findings({
       point: (index) => this.#hoverEquilibrium(index),
       select: (index) => this.#select(index),
-      remove: (index) => this.#change({ starts: this.#settings.starts.filter((_, k) => k !== index) }, "solve"),
+      remove: (index) =>
+        this.#change({ starts: this.#settings.starts.filter((_, k) => k !== index) }, "solve"),
     });
     this.#plane = new Plane(this.theme, {
       ranges: (x, y) => this.#setRanges([x, y]),
@@ -137,8 +144,24 @@ export class Studio {
       this.#box = boxOf(this.#traced, system.dimension);
       this.#look(false);
       this.#showTraced();
-    } else this.#solve(false);
+    } else {
+      if (this.#isFirst) this.#traceHere(system);
+      this.#solve(false);
+    }
     this.#draw();
+    if (this.#isFirst && !this.#is3d()) this.#plane.flush();
+  }
+
+  /** The first picture does not wait until a thread has started: it is solved here, coarsely and for a moment only. */
+  #traceHere(system: CompiledEquations): void {
+    const until = performance.now() + FIRST_MS;
+    const problem = problemOf(this.#settings, system, this.#fieldTime());
+    this.#traced = traceAll(system, problem, {
+      pixels: this.#plane.pixels,
+      draft: true,
+      stop: () => performance.now() > until ? "timeout" : null,
+    });
+    this.#box = boxOf(this.#traced, system.dimension);
   }
 
   #read(): Reading {
@@ -157,7 +180,7 @@ export class Studio {
   }
 
   #setEquations(text: string): void {
-    const states = this.#reading.system?.states ?? [];
+    const { states } = this.#shownFor;
     // Values of parameters that are gone for a moment, while someone types, come back with their name.
     this.#remembered = { ...this.#remembered, ...this.#settings.parameters };
     this.#settings = { ...this.#settings, equations: text, parameters: this.#remembered };
@@ -170,6 +193,10 @@ export class Studio {
   }
 
   #remembered: Record<string, number> = {};
+  #shownFor: { readonly states: readonly string[]; readonly parameters: readonly string[] } = {
+    states: [],
+    parameters: [],
+  };
 
   /** Other states need other starts; what was found about the old ones is gone. */
   #statesChanged(): void {
@@ -186,9 +213,14 @@ export class Studio {
   #openRanges(): void {
     const { system } = this.#reading;
     if (system === null) return;
-    const names = axesOf(this.#settings, system.dimension).filter((axis) => axis >= 0).map((axis) => system.states[axis]!);
+    const names = axesOf(this.#settings, system.dimension).filter((axis) => axis >= 0).map((axis) =>
+      system.states[axis]!
+    );
     const isOpen = names.filter((name) => this.#settings.view[name] === undefined);
-    this.#mustFit = isOpen.length > 0 && this.#isFirst === false && startsOf(this.#settings, system).length > 0 ? isOpen : [];
+    this.#mustFit =
+      isOpen.length > 0 && this.#isFirst === false && startsOf(this.#settings, system).length > 0
+        ? isOpen
+        : [];
     const view = Object.fromEntries(isOpen.map((name) => [name, [-10, 10] as Range]));
     this.#settings = { ...this.#settings, view: { ...this.#settings.view, ...view } };
   }
@@ -201,7 +233,9 @@ export class Studio {
     this.#settings = { ...this.#settings, ...patch };
     const { system } = this.#reading;
     if (patch.parameters !== undefined && system !== null) {
-      system.setParameters(Float64Array.from(system.parameters, (name) => this.#settings.parameters[name] ?? 1));
+      system.setParameters(
+        Float64Array.from(system.parameters, (name) => this.#settings.parameters[name] ?? 1),
+      );
     }
     if (topic === "view") this.#rest();
     if (topic === "solve" || topic === "parameters") this.#solve(isDraft, topic === "solve" && isDraft);
@@ -219,18 +253,24 @@ export class Studio {
   #showReading(): void {
     this.#editor.show(this.#reading);
     const { system } = this.#reading;
+    for (const word of document.querySelectorAll(".independent")) {
+      word.textContent = this.#settings.independent;
+    }
     byId("reading").textContent = system === null
       ? ""
-      : `${system.states.length} state${system.states.length === 1 ? "" : "s"}: ${system.states.map(primed).join(", ")}${
-        system.autonomous ? "" : ` · depends on ${this.#settings.independent}`
-      }`;
+      : `${system.states.length} state${system.states.length === 1 ? "" : "s"}: ${
+        system.states.map(primed).join(", ")
+      }${system.autonomous ? "" : ` · depends on ${this.#settings.independent}`}`;
     this.#showControls();
     this.#showAxes();
   }
 
   #showControls(): void {
     const { system } = this.#reading;
-    this.#controls.show(this.#settings, system?.states ?? [], Object.keys(system === null ? {} : this.#settings.parameters));
+    // While the text cannot be read, the fields stay as they were for the last one that could.
+    if (system !== null) this.#shownFor = { states: system.states, parameters: system.parameters };
+    this.#controls.show(this.#settings, this.#shownFor.states, this.#shownFor.parameters);
+    byId("stale").hidden = system !== null || this.#traced === null;
   }
 
   #is3d(): boolean {
@@ -245,7 +285,11 @@ export class Studio {
     const problem = problemOf(this.#settings, system, this.#fieldTime());
     clearTimeout(this.#busyTimer);
     this.#busyTimer = setTimeout(() => byId("busy").hidden = false, BUSY_MS);
-    this.#solver.trace(problem, { pixels: this.#plane.pixels, draft: isDraft }, (traced) => this.#hearTraced(traced, system.dimension));
+    this.#solver.trace(
+      problem,
+      { pixels: this.#plane.pixels, draft: isDraft },
+      (traced) => this.#hearTraced(traced, system.dimension),
+    );
     if (!onlyLines) this.#look(isDraft);
   }
 
@@ -268,7 +312,7 @@ export class Studio {
     const { system } = this.#reading, traced = this.#traced;
     if (system === null || traced === null) return;
     const { independent } = this.#settings;
-    this.#player.setTimes(this.#times(), this.#settings.timespan[0], independent);
+    this.#player.setTimes(this.#seenTimes(), this.#settings.timespan[0], independent);
     this.#findings.showTrajectories(traced, startsOf(this.#settings, system), this.#selected, this.theme);
     const used = [...new Set(traced.starts.map(({ methodUsed }) => methodUsed))].join(", ");
     const steps = traced.starts.reduce((sum, one) => sum + one.steps, 0);
@@ -285,13 +329,15 @@ export class Studio {
     const known = this.#known();
     if (known === null) return;
     const { system, traced } = known, n = system.dimension;
-    const shown = n <= 3 ? system.states.map((_, i) => i) : axesOf(this.#settings, n).filter((axis) => axis >= 0);
+    const shown = n <= 3
+      ? system.states.map((_, i) => i)
+      : axesOf(this.#settings, n).filter((axis) => axis >= 0);
     this.#series.show({
       states: system.states,
       shown: n === 1 ? [] : shown,
-      ranges: shown.map((i) => this.#box[i]!),
+      ranges: shown.map((i) => this.#settings.view[system.states[i]!] ?? this.#box[i]!),
       independent: this.#settings.independent,
-      times: this.#times(),
+      times: this.#seenTimes(),
       trajectories: traced?.starts.map((_, k) => trajectoryOf(traced, k, n)) ?? [],
       selected: this.#selected,
       theme: this.theme,
@@ -343,6 +389,17 @@ export class Studio {
     return [direction === "forward" ? t0 : 2 * t0 - tEnd, direction === "backward" ? t0 : tEnd];
   }
 
+  /** The times at which there is a trajectory: backwards, many end early. */
+  #seenTimes(): Range {
+    const [from, to] = this.#times(), times = this.#traced?.times ?? new Float64Array();
+    let low = Infinity, high = -Infinity;
+    for (const t of times) {
+      if (t < low) low = t;
+      if (t > high) high = t;
+    }
+    return high > low ? [Math.max(from, low), Math.min(to, high)] : [from, to];
+  }
+
   #fieldTime(): number {
     const { system } = this.#reading;
     return system?.autonomous === false && this.#player?.isUsed ? this.#player.t : this.#settings.timespan[0];
@@ -367,6 +424,7 @@ export class Studio {
     const known = this.#known();
     if (known === null) return;
     byId("plane").dataset.mode = this.#is3d() ? "3d" : "2d";
+    this.#showLegend(known);
     if (this.#is3d()) return this.#space.show(spaceOf(known, this.theme), this.theme);
     this.#space.hide();
     const axes = axesOf({ ...this.#settings, is3d: false }, known.system.dimension);
@@ -377,6 +435,22 @@ export class Studio {
     this.#plane.show(portraitOf(known), this.theme, handles);
     this.#drawOver();
   }
+
+  #showLegend(known: Known): void {
+    const rows = this.#is3d() ? [] : legendOf(portraitOf(known), this.theme);
+    const text = JSON.stringify(rows);
+    if (text === this.#legend) return;
+    this.#legend = text;
+    byId("legend").replaceChildren(...rows.map(({ look, color, words }) => {
+      const sample = look === "dashed" || look === "dotted" || look === "plain"
+        ? element("i", { class: look })
+        : element("span", { class: `mark ${look}` });
+      if (color !== null) sample.style.borderColor = color;
+      return element("li", {}, sample, words);
+    }));
+  }
+
+  #legend = "";
 
   #drawn(): void {
     if (this.#traced === null) return;
@@ -392,10 +466,12 @@ export class Studio {
     const known = this.#known();
     if (known === null) return;
     if (this.#is3d()) {
-      return this.#space.overlay((place) => this.#movers(known, (state) => {
-        const { x, y } = place(axesOf(this.#settings, known.system.dimension).map((axis) => state[axis]!));
-        return [x, y];
-      }));
+      return this.#space.overlay((place) =>
+        this.#movers(known, (state) => {
+          const { x, y } = place(axesOf(this.#settings, known.system.dimension).map((axis) => state[axis]!));
+          return [x, y];
+        })
+      );
     }
     this.#plane.overlay((axes) => [
       ...this.#sketchMarks(known, axes),
@@ -440,7 +516,16 @@ export class Studio {
     const [u, v] = axesOf({ ...settings, is3d: false }, system.dimension) as [number, number];
     const x = u < 0 ? axes.x.from : toPixel(axes.x, one.point[u]!), y = toPixel(axes.y, one.point[v]!);
     return [
-      { kind: "circle", x, y, radius: 11, fill: "transparent", stroke: this.theme.cycle, strokeWidth: 2.5, clip: plotArea(axes) },
+      {
+        kind: "circle",
+        x,
+        y,
+        radius: 11,
+        fill: "transparent",
+        stroke: this.theme.cycle,
+        strokeWidth: 2.5,
+        clip: plotArea(axes),
+      },
     ];
   }
 
@@ -460,7 +545,15 @@ export class Studio {
       points.push(...head);
       return [
         { kind: "line", points: Float64Array.from(points), color, width: 4, opacity: 0.55 },
-        { kind: "circle", x: head[0], y: head[1], radius: 5, fill: color, stroke: theme.background, strokeWidth: 1.5 },
+        {
+          kind: "circle",
+          x: head[0],
+          y: head[1],
+          radius: 5,
+          fill: color,
+          stroke: theme.background,
+          strokeWidth: 1.5,
+        },
       ];
     });
   }
@@ -534,7 +627,9 @@ export class Studio {
     if (grabbed === null) return;
     if (grabbed.start !== null) {
       const isSame = point[0] === grabbed.point[0] && point[1] === grabbed.point[1];
-      return isSame ? this.#select(grabbed.start === this.#selected ? null : grabbed.start) : this.#moveStart(grabbed.start, point, false);
+      return isSame
+        ? this.#select(grabbed.start === this.#selected ? null : grabbed.start)
+        : this.#moveStart(grabbed.start, point, false);
     }
     const starts = [...startsOf(this.#settings, this.#reading.system!), this.#stateAt(point)];
     const isOneWay = this.#settings.direction !== "both" && !this.#hadDirection;
@@ -560,7 +655,11 @@ export class Studio {
   #sketchFrom(point: Point): void {
     const { system } = this.#reading;
     if (system === null) return;
-    const problem = { ...problemOf(this.#settings, system, 0), starts: [this.#stateAt(point)], direction: "both" as const };
+    const problem = {
+      ...problemOf(this.#settings, system, 0),
+      starts: [this.#stateAt(point)],
+      direction: "both" as const,
+    };
     this.#solver.sketch(problem, this.#plane.pixels).then((traced) => {
       if (this.#grabbed === null) return;
       this.#sketched = traced;
@@ -579,20 +678,27 @@ export class Studio {
     this.#hint(point);
     const at = this.#equilibriumNear(place, known, axes);
     this.#setHovered(at);
-    const words = at === null ? this.#trajectoryTip(place, known, axes) : equilibriumTip(known.found.equilibria![at]!, known.system.states);
+    const words = at === null
+      ? this.#trajectoryTip(place, known, axes)
+      : equilibriumTip(known.found.equilibria![at]!, known.system.states);
     tip.hidden = words === null;
     if (words === null) return;
     tip.replaceChildren(...words);
     const { clientWidth: width, clientHeight: height } = byId("plane");
     tip.style.left = `${Math.min(place.x + 14, width - tip.offsetWidth - 6)}px`;
-    tip.style.top = `${place.y + 18 + tip.offsetHeight > height ? place.y - tip.offsetHeight - 10 : place.y + 18}px`;
+    tip.style.top = `${
+      place.y + 18 + tip.offsetHeight > height ? place.y - tip.offsetHeight - 10 : place.y + 18
+    }px`;
   }
 
   #equilibriumNear(place: Place, { found, system, settings }: Known, axes: Axes): number | null {
     const [u, v] = axesOf({ ...settings, is3d: false }, system.dimension) as [number, number];
     if (!settings.show.equilibria) return null;
     const index = (found.equilibria ?? []).findIndex(({ point }) =>
-      Math.hypot((u < 0 ? axes.x.from : toPixel(axes.x, point[u]!)) - place.x, toPixel(axes.y, point[v]!) - place.y) < NEAR_PX
+      Math.hypot(
+        (u < 0 ? axes.x.from : toPixel(axes.x, point[u]!)) - place.x,
+        toPixel(axes.y, point[v]!) - place.y,
+      ) < NEAR_PX
     );
     return index < 0 ? null : index;
   }
@@ -610,7 +716,13 @@ export class Studio {
     }
     if (best < 0) return null;
     const state = traced.states.subarray(best * n, best * n + n);
-    return [element("span", { class: "mono" }, `${settings.independent} = ${shortNumber(traced.times[best]!)}\n${pointText(state, system.states)}`)];
+    return [
+      element(
+        "span",
+        { class: "mono" },
+        `${settings.independent} = ${shortNumber(traced.times[best]!)}\n${pointText(state, system.states)}`,
+      ),
+    ];
   }
 
   #setHovered(index: number | null): void {
@@ -634,7 +746,9 @@ export class Studio {
       return;
     }
     const axes = axesOf({ ...this.#settings, is3d: false }, known.system.dimension);
-    byId("hint").textContent = axes.map((axis, k) => `${primed(axisName(axis, known))} = ${shortNumber(point[k]!)}`).join("   ");
+    byId("hint").textContent = axes.map((axis, k) =>
+      `${primed(axisName(axis, known))} = ${shortNumber(point[k]!)}`
+    ).join("   ");
   }
 
   #showAxes(): void {
@@ -647,7 +761,9 @@ export class Studio {
     const axes = axesOf(this.#settings, n), is3d = this.#is3d();
     byId("axis-2-label").hidden = !is3d;
     for (const select of [0, 1, 2].map((k) => byId<HTMLSelectElement>(`axis-${k}`))) {
-      select.replaceChildren(...known.system.states.map((name, axis) => element("option", { value: String(axis) }, primed(name))));
+      select.replaceChildren(
+        ...known.system.states.map((name, axis) => element("option", { value: String(axis) }, primed(name))),
+      );
       if (n === 1) select.prepend(element("option", { value: "-1" }, this.#settings.independent));
     }
     axes.forEach((axis, k) => byId<HTMLSelectElement>(`axis-${k}`).value = String(axis));
@@ -661,7 +777,9 @@ export class Studio {
 
   #setAxes(): void {
     const n = this.#reading.system?.dimension ?? 0;
-    const chosen = [0, 1, 2].slice(0, this.#is3d() ? 3 : 2).map((k) => Number(byId<HTMLSelectElement>(`axis-${k}`).value));
+    const chosen = [0, 1, 2].slice(0, this.#is3d() ? 3 : 2).map((k) =>
+      Number(byId<HTMLSelectElement>(`axis-${k}`).value)
+    );
     const old = axesOf(this.#settings, n);
     // The axis that held what another now takes gets what that one had.
     const changed = chosen.findIndex((axis, k) => axis !== old[k]);
