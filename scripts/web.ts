@@ -33,7 +33,7 @@ async function script(entry: string, options: esbuild.BuildOptions = {}): Promis
   return result.outputFiles[0]!.text;
 }
 
-const SMALL = { minify: true, legalComments: "none", target: "es2023" } as const;
+const SMALL = { minify: false, legalComments: "none", target: "es2023" } as const;
 
 /** The systems that come with glassbox, in one document. */
 function gallery(): string {

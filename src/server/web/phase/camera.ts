@@ -8,7 +8,7 @@ export interface Camera {
   readonly distance: number;
 }
 
-export const CAMERA: Camera = { turn: -0.65, rise: 0.35, distance: 5 };
+export const CAMERA: Camera = { turn: 0.62, rise: 0.3, distance: 5.6 };
 
 const NEAREST = 2.2, FARTHEST = 30;
 /** Half the height of the view at distance 1. */

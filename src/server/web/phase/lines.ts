@@ -12,6 +12,25 @@ export function trajectoryOf({ times, states, offsets }: Traced, k: number, n: n
   return { times: times.subarray(from, to), states: states.subarray(from * n, to * n) };
 }
 
+/** The trajectories of several parts, one after the other. */
+export function joinTraced(parts: readonly Traced[]): Omit<Traced, "tookMs"> {
+  const total = parts.reduce((sum, { times }) => sum + times.length, 0);
+  const width = parts.reduce((sum, { states }) => sum + states.length, 0);
+  const count = parts.reduce((sum, { starts }) => sum + starts.length, 0);
+  const times = new Float64Array(total),
+    states = new Float64Array(width),
+    offsets = new Int32Array(count + 1);
+  let at = 0, stateAt = 0, k = 0;
+  for (const part of parts) {
+    times.set(part.times, at);
+    states.set(part.states, stateAt);
+    for (let i = 1; i < part.offsets.length; i++) offsets[++k] = at + part.offsets[i]!;
+    at += part.times.length;
+    stateAt += part.states.length;
+  }
+  return { times, states, offsets, starts: parts.flatMap(({ starts }) => starts) };
+}
+
 /** Where a trajectory is at a time: writes the state into `out`; false before its start and after its end. */
 export function stateAt({ times, states }: Trajectory, t: number, out: Float64Array): boolean {
   const count = times.length, n = out.length;
@@ -39,6 +58,8 @@ export function firstAfter(times: Float64Array, t: number): number {
 /** The states of a trajectory by two axes (-1 for time), one point after the other. */
 export function projected({ times, states }: Trajectory, n: number, axes: readonly number[]): Float64Array {
   const count = times.length, width = axes.length;
+  // The plane of a system in the plane: nothing to choose, nothing to copy.
+  if (width === n && axes.every((axis, k) => axis === k)) return states;
   const points = new Float64Array(width * count);
   for (let row = 0; row < count; row++) {
     for (let k = 0; k < width; k++) {

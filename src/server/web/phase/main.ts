@@ -48,7 +48,7 @@ function keepAddress(settings: Settings): void {
 }
 
 async function writeAddress(settings: Settings): Promise<string> {
-  written = await fragmentOf(shareOf(settings));
+  written = await fragmentOf(shareOf(settings, studio.states));
   history.replaceState(null, "", written);
   return location.href;
 }
@@ -80,7 +80,7 @@ async function submit(): Promise<void> {
   const button = byId<HTMLButtonElement>("submit");
   button.disabled = true;
   try {
-    card.follow(await submitJob(requestOf(studio.settings)));
+    card.follow(await submitJob(requestOf(studio.settings, studio.states)));
     await portraits.refresh();
   } catch (error) {
     card.refuse(error as Error);
@@ -96,10 +96,17 @@ const EXPORTS: readonly (readonly [string, string, () => Promise<Blob>])[] = [
   [
     "CSV, rows of all trajectories",
     "csv",
-    async () => new Blob([await solver.file(completeRequest(studio.settings), "csv")], { type: "text/csv" }),
+    async () =>
+      new Blob([await solver.file(completeRequest(studio.settings, studio.states), "csv")], {
+        type: "text/csv",
+      }),
   ],
   ["JSON, request and result", "json", exportJson],
-  ["JSON, request only", "request.json", () => Promise.resolve(jsonFile(requestOf(studio.settings)))],
+  [
+    "JSON, request only",
+    "request.json",
+    () => Promise.resolve(jsonFile(requestOf(studio.settings, studio.states))),
+  ],
 ];
 
 function pictured() {
@@ -110,9 +117,9 @@ function pictured() {
 
 async function exportJson(): Promise<Blob> {
   const { result } = JSON.parse(
-    await solver.file(completeRequest(studio.settings), "json"),
+    await solver.file(completeRequest(studio.settings, studio.states), "json"),
   ) as RequestDocument;
-  return jsonFile({ ...shareOf(studio.settings), result });
+  return jsonFile({ ...shareOf(studio.settings, studio.states), result });
 }
 
 function fillExports(): void {
@@ -183,10 +190,9 @@ function listen(): void {
     const [file] = event.dataTransfer?.files ?? [];
     if (file !== undefined) attempt(() => importFile(file))();
   });
-  byId("form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    void submit();
-  });
+  // A form with a submitting button would be submitted by Enter in any of its fields.
+  byId("submit").addEventListener("click", () => void submit());
+  byId("form").addEventListener("submit", (event) => event.preventDefault());
   addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();

@@ -62,13 +62,15 @@ export class Plane implements Gestures {
   }
 
   resized(): void {
+    this.#picture.resized();
+    this.#overlay.resized();
     if (this.#portrait !== null) this.#frame.ask();
   }
 
   /** The length of the picture's diagonal. */
   get pixels(): number {
-    const { clientWidth: width, clientHeight: height } = this.#picture.canvas;
-    return Math.hypot(width, height) || 900;
+    this.#picture.fit();
+    return Math.hypot(this.#picture.width, this.#picture.height) || 900;
   }
 
   /** The picture with title and legend, for a file. */

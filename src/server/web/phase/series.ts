@@ -56,7 +56,10 @@ export class Series {
   }
 
   resized(): void {
-    for (const plot of this.#plots) plot.isOld = true;
+    for (const plot of this.#plots) {
+      plot.surface.resized();
+      plot.isOld = true;
+    }
     this.#frame.ask();
   }
 

@@ -108,8 +108,11 @@ export function settingsFrom(document: unknown): Settings {
   };
 }
 
-/** The request that a job gets: what stands in the controls, and what came with it. */
-export function requestOf(settings: Settings): RequestDocument {
+/**
+ * The request that a job gets: what stands in the controls, and what came with it. Ranges of names that are no `states`
+ * any more stay on the page, as they may come back.
+ */
+export function requestOf(settings: Settings, states: readonly string[] | null): RequestDocument {
   const { rest, show, view, axes, is3d } = settings;
   const analysis = { ...asObject(rest.analysis ?? {}, "analysis") };
   for (const layer of LAYERS) if (layer !== "field" && !show[layer]) analysis[layer] = false;
@@ -130,14 +133,16 @@ export function requestOf(settings: Settings): RequestDocument {
       direction: settings.direction,
     },
     ...(projection.length < 2 ? {} : { projection: is3d ? projection : projection.slice(0, 2) }),
-    view,
+    view: states === null
+      ? view
+      : Object.fromEntries(Object.entries(view).filter(([name]) => states.includes(name))),
     ...(Object.keys(analysis).length === 0 ? {} : { analysis }),
   };
 }
 
 /** The same as a whole request, every default set, as solvers take it. */
-export function completeRequest(settings: Settings): PortraitRequest {
-  const request = requestOf(settings), integrator = request.integrator as Record<string, unknown>;
+export function completeRequest(settings: Settings, states: readonly string[] | null): PortraitRequest {
+  const request = requestOf(settings, states), integrator = request.integrator as Record<string, unknown>;
   return {
     events: [],
     projection: [],
@@ -150,9 +155,9 @@ export function completeRequest(settings: Settings): PortraitRequest {
 }
 
 /** Request and page in one document: what a link and an exported file hold. */
-export function shareOf(settings: Settings): RequestDocument {
+export function shareOf(settings: Settings, states: readonly string[] | null): RequestDocument {
   const { is3d, show, arrows, arrowLength, sliders } = settings;
-  return { request: requestOf(settings), page: { is3d, show, arrows, arrowLength, sliders } };
+  return { request: requestOf(settings, states), page: { is3d, show, arrows, arrowLength, sliders } };
 }
 
 function asObject(value: unknown, what: string): Record<string, unknown> {

@@ -84,6 +84,7 @@ export class Space implements Gestures {
   }
 
   resized(): void {
+    for (const surface of [this.#back, this.#lines, this.#front]) surface?.resized();
     if (this.#isShown) this.#frame.ask();
   }
 

@@ -8,7 +8,16 @@ import { equilibriumTip, Findings, pointText } from "./findings.ts";
 import type { Result } from "./jobs.ts";
 import { firstAfter, projected, stateAt, trajectoryOf } from "./lines.ts";
 import { primed, shortNumber } from "./numbers.ts";
-import { axesOf, axisName, boxOf, type Known, legendOf, portraitOf, spaceOf } from "./picture.ts";
+import {
+  axesOf,
+  axisName,
+  boxOf,
+  type Known,
+  legendOf,
+  type LegendRow,
+  portraitOf,
+  spaceOf,
+} from "./picture.ts";
 import { Plane, type Point } from "./plane.ts";
 import { Player } from "./player.ts";
 import { type Gestures, listenToPointers, type Place } from "./pointer.ts";
@@ -32,6 +41,8 @@ const SEARCHED_MOST = 3;
 const REST_MS = 140;
 const BUSY_MS = 200;
 const FIRST_MS = 60;
+/** Lists are made anew no more often while something is dragged. */
+const LIST_EVERY_MS = 120;
 const NEAR_PX = 10;
 
 /** The page's one picture: settings in, solving in workers, drawing, and what hands do on it. */
@@ -61,6 +72,9 @@ export class Studio {
   #restTimer: ReturnType<typeof setTimeout> | undefined;
   #busyTimer: ReturnType<typeof setTimeout> | undefined;
   #isFirst = true;
+  #solutions = 0;
+  #isTracing = false;
+  #listedMs = 0;
 
   constructor(solver: Solver, document: RequestDocument, handlers: StudioHandlers) {
     [this.#solver, this.#handlers] = [solver, handlers];
@@ -241,7 +255,8 @@ export class Studio {
     if (topic === "solve" || topic === "parameters") this.#solve(isDraft, topic === "solve" && isDraft);
     if (topic === "layers") this.#look(false);
     this.#showControls();
-    this.#draw();
+    // The lines that are under way will be drawn with all of this.
+    if (!isDraft || topic === "draw") this.#draw();
     this.#handlers.changed(this.#settings);
   }
 
@@ -283,17 +298,19 @@ export class Studio {
     if (system === null) return;
     clearTimeout(this.#restTimer);
     const problem = problemOf(this.#settings, system, this.#fieldTime());
+    this.#isTracing = true;
     clearTimeout(this.#busyTimer);
     this.#busyTimer = setTimeout(() => byId("busy").hidden = false, BUSY_MS);
     this.#solver.trace(
       problem,
       { pixels: this.#plane.pixels, draft: isDraft },
-      (traced) => this.#hearTraced(traced, system.dimension),
+      (traced) => this.#hearTraced(traced, system.dimension, isDraft),
     );
     if (!onlyLines) this.#look(isDraft);
   }
 
-  #hearTraced(traced: Traced | Error, n: number): void {
+  #hearTraced(traced: Traced | Error, n: number, isDraft: boolean): void {
+    this.#isTracing = false;
     clearTimeout(this.#busyTimer);
     byId("busy").hidden = true;
     if (this.#reading.system?.dimension !== n) return;
@@ -302,9 +319,11 @@ export class Studio {
       return;
     }
     this.#traced = traced;
+    this.#solutions++;
     this.#box = boxOf(traced, n);
     if (this.#mustFit.length > 0) this.fit(this.#mustFit);
-    this.#showTraced();
+    // What stands beside the picture waits until the hand rests.
+    if (!isDraft) this.#showTraced();
     this.#draw();
   }
 
@@ -335,7 +354,7 @@ export class Studio {
     this.#series.show({
       states: system.states,
       shown: n === 1 ? [] : shown,
-      ranges: shown.map((i) => this.#settings.view[system.states[i]!] ?? this.#box[i]!),
+      ranges: shown.map((i) => common(this.#box[i]!, this.#settings.view[system.states[i]!])),
       independent: this.#settings.independent,
       times: this.#seenTimes(),
       trajectories: traced?.starts.map((_, k) => trajectoryOf(traced, k, n)) ?? [],
@@ -359,8 +378,13 @@ export class Studio {
     this.#solver.look(bounded, { parts, draft: isDraft }, (found) => {
       if (this.#reading.system !== system) return;
       this.#found = { ...this.#found, ...found };
-      this.#showFound();
-      this.#draw();
+      const now = performance.now();
+      if (!isDraft || now - this.#listedMs > LIST_EVERY_MS) {
+        this.#listedMs = now;
+        this.#showFound();
+      }
+      // While something is dragged the next lines are under way, and bring this with them.
+      if (!isDraft || !this.#isTracing) this.#draw();
     });
   }
 
@@ -424,20 +448,23 @@ export class Studio {
     const known = this.#known();
     if (known === null) return;
     byId("plane").dataset.mode = this.#is3d() ? "3d" : "2d";
-    this.#showLegend(known);
-    if (this.#is3d()) return this.#space.show(spaceOf(known, this.theme), this.theme);
+    if (this.#is3d()) {
+      this.#showLegend([]);
+      return this.#space.show(spaceOf(known, this.theme), this.theme);
+    }
     this.#space.hide();
+    const portrait = portraitOf(known);
+    this.#showLegend(legendOf(portrait, this.theme));
     const axes = axesOf({ ...this.#settings, is3d: false }, known.system.dimension);
     const handles = startsOf(this.#settings, known.system).map((start): Point => [
       axes[0]! < 0 ? this.#settings.timespan[0] : start[axes[0]!]!,
       start[axes[1]!]!,
     ]);
-    this.#plane.show(portraitOf(known), this.theme, handles);
+    this.#plane.show(portrait, this.theme, handles);
     this.#drawOver();
   }
 
-  #showLegend(known: Known): void {
-    const rows = this.#is3d() ? [] : legendOf(portraitOf(known), this.theme);
+  #showLegend(rows: readonly LegendRow[]): void {
     const text = JSON.stringify(rows);
     if (text === this.#legend) return;
     this.#legend = text;
@@ -458,7 +485,8 @@ export class Studio {
       this.#isFirst = false;
       performance.mark("first-portrait");
     }
-    dispatchEvent(new Event("portrait-drawn"));
+    // For those who measure: which solution is seen from now on.
+    dispatchEvent(new CustomEvent("portrait-drawn", { detail: this.#solutions }));
   }
 
   /** What moves over the picture: the sketch under the pointer, moving points with tails, what is set out. */
@@ -862,6 +890,15 @@ export class Studio {
 
 function onScreen(points: Float64Array, axes: Axes): Float64Array {
   return points.map((value, at) => toPixel(at % 2 === 0 ? axes.x : axes.y, value));
+}
+
+/** What lies in both ranges; the first where that is nothing. */
+function common(range: Range, other: Range | undefined): Range {
+  const [low, high] = [
+    Math.max(range[0], other?.[0] ?? -Infinity),
+    Math.min(range[1], other?.[1] ?? Infinity),
+  ];
+  return low < high ? [low, high] : range;
 }
 
 /** As many digits as tell the ends apart, and two more. */

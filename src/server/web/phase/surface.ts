@@ -4,15 +4,24 @@ export class Surface {
   width = 0;
   height = 0;
   ratio = 1;
+  #isOld = true;
 
   constructor(canvas: HTMLCanvasElement) {
     this.canvas = canvas;
   }
 
+  /** Its place has another size now: asked for at the next `fit`, as asking makes the browser lay out the page. */
+  resized(): void {
+    this.#isOld = true;
+  }
+
   /** Takes the size it is shown at; true when that changed. */
   fit(): boolean {
+    if (!this.#isOld) return false;
     const { clientWidth: width, clientHeight: height } = this.canvas;
     const ratio = Math.min(3, globalThis.devicePixelRatio || 1);
+    // One that is not shown yet has no size.
+    this.#isOld = width === 0;
     if (width === this.width && height === this.height && ratio === this.ratio) return false;
     [this.width, this.height, this.ratio] = [width, height, ratio];
     [this.canvas.width, this.canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];

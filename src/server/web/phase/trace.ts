@@ -18,8 +18,8 @@ const GRID_ROWS = 201;
 const ESCAPE = 50, DRAFT_ESCAPE = 3;
 const DRAFT_RTOL = 1e-4;
 /** Points nearer than this are one, and further apart than that are not smooth. */
-const NEAR_PX = 1, APART_PX = 7;
-const PIECES_LEAST = 4, PIECES_MOST = 24;
+const NEAR_PX = 1.2, DRAFT_NEAR_PX = 4, APART_PX = 7;
+const PIECES_LEAST = 4, DRAFT_PIECES_LEAST = 2, PIECES_MOST = 24;
 
 /** One walk from a start in one direction. */
 interface Walked extends TracedStart {
@@ -124,7 +124,7 @@ class Tracer {
   }
 
   #visit(stepper: Stepper, tEnd: number, last: Float64Array, times: number[], states: number[]): boolean {
-    const { pixels, draft } = this.#options, near = draft ? 2 * NEAR_PX : NEAR_PX;
+    const { pixels, draft } = this.#options, near = draft ? DRAFT_NEAR_PX : NEAR_PX;
     const pieces = this.#pieces(stepper);
     for (let k = 1; k <= pieces; k++) {
       const isEnd = k === pieces;
@@ -143,9 +143,10 @@ class Tracer {
 
   /** As many as a smooth line needs on the screen, and few where it is far outside. */
   #pieces({ yOld, y }: Stepper): number {
-    if (!this.#isSeen(yOld) && !this.#isSeen(y)) return PIECES_LEAST;
-    const length = this.#distance(y, yOld) * this.#options.pixels;
-    return Math.min(PIECES_MOST, Math.max(PIECES_LEAST, Math.ceil(length / APART_PX)));
+    const { draft, pixels } = this.#options, least = draft ? DRAFT_PIECES_LEAST : PIECES_LEAST;
+    if (!this.#isSeen(yOld) && !this.#isSeen(y)) return least;
+    const length = this.#distance(y, yOld) * pixels;
+    return Math.min(PIECES_MOST, Math.max(least, Math.ceil(length / APART_PX)));
   }
 
   #isSeen(y: ArrayLike<number>): boolean {

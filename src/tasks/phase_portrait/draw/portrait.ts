@@ -201,17 +201,18 @@ function drawTrajectories(portrait: Portrait, axes: Axes, clip: Clip, theme: The
 
 /** An arrow head in the middle of a line's length; null for a line that hardly moves. */
 function arrowHead(points: Float64Array, size: number): Float64Array | null {
+  const count = points.length / 2 - 1;
+  const lengthOf = (index: number) => {
+    const dx = points[2 * index + 2]! - points[2 * index]!, dy = points[2 * index + 3]! - points[2 * index + 1]!;
+    const length = Math.sqrt(dx * dx + dy * dy);
+    return Number.isFinite(length) ? length : 0;
+  };
   let total = 0;
-  const lengths: number[] = [];
-  for (let at = 0; at + 3 < points.length; at += 2) {
-    const length = Math.hypot(points[at + 2]! - points[at]!, points[at + 3]! - points[at + 1]!);
-    lengths.push(length);
-    total += Number.isFinite(length) ? length : 0;
-  }
+  for (let index = 0; index < count; index++) total += lengthOf(index);
   if (total < 4 * size) return null;
-  let left = Math.min(total / 2, 160);
-  const index = lengths.findIndex((length) => (left -= length) <= 0);
-  if (index < 0) return null;
+  let left = Math.min(total / 2, 160), index = 0;
+  while (index < count && (left -= lengthOf(index)) > 0) index++;
+  if (index >= count) return null;
   const [x1, y1, x2, y2] = [0, 1, 2, 3].map((offset) => points[2 * index + offset]!) as [
     number,
     number,
@@ -275,9 +276,11 @@ function screen(
   axes: Axes,
 ): Float64Array {
   const count = Math.floor(states.length / stride), points = new Float64Array(2 * count);
+  // As toPixel, with what is the same for all points taken out: pictures are drawn while a hand moves.
+  const { x, y } = axes, scaleX = pixelsPerUnit(x), scaleY = pixelsPerUnit(y);
   for (let row = 0; row < count; row++) {
-    points[2 * row] = toPixel(axes.x, states[row * stride + first]!);
-    points[2 * row + 1] = toPixel(axes.y, states[row * stride + second]!);
+    points[2 * row] = x.from + (states[row * stride + first]! - x.low) * scaleX;
+    points[2 * row + 1] = y.from + (states[row * stride + second]! - y.low) * scaleY;
   }
   return points;
 }
