@@ -203,7 +203,8 @@ function drawTrajectories(portrait: Portrait, axes: Axes, clip: Clip, theme: The
 function arrowHead(points: Float64Array, size: number): Float64Array | null {
   const count = points.length / 2 - 1;
   const lengthOf = (index: number) => {
-    const dx = points[2 * index + 2]! - points[2 * index]!, dy = points[2 * index + 3]! - points[2 * index + 1]!;
+    const dx = points[2 * index + 2]! - points[2 * index]!,
+      dy = points[2 * index + 3]! - points[2 * index + 1]!;
     const length = Math.sqrt(dx * dx + dy * dy);
     return Number.isFinite(length) ? length : 0;
   };
