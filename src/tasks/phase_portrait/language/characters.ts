@@ -53,3 +53,12 @@ export function namedLetterAt(text: string, pos: number): { letter: string; end:
   const letter = close === -1 ? undefined : NAMED.get(text.slice(pos + 2, close));
   return letter === undefined ? null : { letter, end: close + 1 };
 }
+
+const CYRILLIC = "аАВеЕкКМНоОрРсСТуХхіІјЈѕЅ";
+const LATIN = "aABeEkKMHoOpPcCTyXxiIjJsS";
+
+/** The same name in Latin letters where it has Cyrillic ones that look like them; null where it has none. */
+export function latinTwin(name: string): string | null {
+  const twin = [...name].map((letter) => LATIN[CYRILLIC.indexOf(letter)] ?? letter).join("");
+  return twin === name ? null : twin;
+}

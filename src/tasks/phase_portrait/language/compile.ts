@@ -5,6 +5,7 @@ import { gradientsOf } from "./derivatives.ts";
 import { type EquationSystem, readExpression } from "./equations.ts";
 import { GraphFull, type NodeId } from "./graph.ts";
 import { type Evaluate, registerProgram } from "./register_program.ts";
+import { switchingNodes } from "./switching.ts";
 import type { CompiledSystem } from "./system.ts";
 
 /** How equations are made into functions. */
@@ -19,6 +20,8 @@ export interface CompiledEquations extends CompiledSystem {
   readonly backEnd: BackEndName;
   /** Functions of the states, such as events; they share the system's parameters and memory. */
   expressions(texts: readonly string[]): CompiledExpressions;
+  /** Functions that are zero where a right side can jump or bend. */
+  switches(): CompiledExpressions;
 }
 
 /** Scalar functions g(t, y) of the states of a system. */
@@ -116,6 +119,10 @@ class System implements CompiledEquations {
       texts.map((text) => readExpression(this.equations, text)),
       this.#backEnd,
     );
+  }
+
+  switches(): CompiledExpressions {
+    return new Functions(this.equations, switchingNodes(this.equations), this.#backEnd);
   }
 }
 

@@ -95,6 +95,23 @@ Deno.test("parseSystem() knows whether a system is autonomous and whether it can
   assert.deepEqual(flags("x' == Abs[-2] x + If[True, 1, t]"), [true, false]);
 });
 
+Deno.test("What a branch shares with the rest is computed although the branch is not taken", () => {
+  const text =
+    "x' == If[x > 0, Exp[x] + Sin[x], If[x < -5, Sin[x], 2]] + If[x > 1, Exp[x], Sin[x]] + 0 Cos[Exp[x]]";
+  for (const backEnd of ["wasm", "registers"] as const) {
+    const system = compileSystem(parseSystem(text), { backEnd });
+    const at = (x: number) => {
+      const out = new Float64Array(1);
+      system.rhs(0, Float64Array.of(x), out);
+      return out[0];
+    };
+    assert.equal(at(2), Math.exp(2) + Math.sin(2) + Math.exp(2));
+    assert.equal(at(-1), 2 + Math.sin(-1));
+    assert.equal(at(-6), 2 * Math.sin(-6));
+    assert.equal(at(0.5), Math.exp(0.5) + Math.sin(0.5) + Math.sin(0.5));
+  }
+});
+
 Deno.test("Branches that share work compute it once, and deep chains of branches compile", () => {
   const chain = Array.from({ length: 500 }, (_, index) => `x < ${index}, Sin[x + ${index}]`).join(", ");
   let nested = "Exp[x]";
@@ -111,4 +128,34 @@ Deno.test("Branches that share work compute it once, and deep chains of branches
   assert.deepEqual(wasm, registers);
   assert.equal(wasm![0], Math.sin(-1) + 2);
   assert.equal(wasm![4], Math.exp(900) + 60);
+});
+
+Deno.test("switches() are zero where a right side jumps or bends", () => {
+  const system = compileSystem(parseSystem("x' == If[x > 2, 1, Abs[x - 3]] + Floor[x] + Min[x, 5] + Sin[x]"));
+  const switches = system.switches();
+  const zeros = [2, 3, 4, 5].map((x) => {
+    const out = new Float64Array(switches.count);
+    switches.evaluate(0, Float64Array.of(x), out);
+    return out.filter((value) => Math.abs(value) < 1e-12).length;
+  });
+  assert.equal(switches.count, 4);
+  assert.deepEqual(zeros, [2, 2, 1, 2]);
+});
+
+Deno.test("compileSystem() uses registers where a policy forbids WebAssembly", () => {
+  const { Module } = WebAssembly;
+  WebAssembly.Module = class {
+    constructor() {
+      throw new WebAssembly.CompileError("Wasm code generation disallowed by embedder");
+    }
+  } as unknown as typeof Module;
+  try {
+    const system = compileSystem(parseSystem("x' == 2 x"));
+    assert.equal(system.backEnd, "registers");
+    const out = system.allocate(1);
+    system.rhs(0, Float64Array.of(3), out);
+    assert.equal(out[0], 6);
+  } finally {
+    WebAssembly.Module = Module;
+  }
 });

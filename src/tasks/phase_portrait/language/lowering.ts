@@ -1,3 +1,4 @@
+import { latinTwin } from "./characters.ts";
 import { CONSTANTS, FUNCTIONS, LOWER_FUNCTIONS, suggestion } from "./functions.ts";
 import type { BinaryOperation, Graph, NodeId, UnaryOperation } from "./graph.ts";
 import { fail, type ProblemCode, type Span, type Warning, warningAt } from "./problem.ts";
@@ -198,7 +199,10 @@ class Lowering {
 
   #unknownName(name: string, span: Span): never {
     const candidates = [...this.#meanings.known, ...CONSTANTS.keys()];
-    const hint = suggestion(name, candidates) ?? "give it a value as a parameter";
+    const twin = latinTwin(name);
+    const hint = twin !== null && candidates.includes(twin)
+      ? `it has Cyrillic letters, ${twin} in Latin letters is known`
+      : suggestion(name, candidates) ?? "give it a value as a parameter";
     this.#fail("E_UNKNOWN_NAME", span, `unknown name ${quotedPiece(name)}`, hint);
   }
 

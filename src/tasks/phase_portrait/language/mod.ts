@@ -12,3 +12,6 @@ export {
 export { type EquationOptions, type EquationSystem, parseSystem } from "./equations.ts";
 export { EquationError, type Problem, type ProblemCode, type Warning, type WarningCode } from "./problem.ts";
 export type { CompiledSystem } from "./system.ts";
+export { copyAs } from "./copy_as.ts";
+export type { DialectName } from "./dialects.ts";
+export { type PastedSolve, unwrapSolve } from "./paste.ts";

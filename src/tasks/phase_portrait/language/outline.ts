@@ -18,21 +18,25 @@ export interface Outline {
   readonly dependents: ReadonlySet<string>;
   /** True when no derivative occurs, so that a bare left side stands for one. */
   readonly primeAssumed: boolean;
+  /** The names of which derivatives occur, wherever they do. */
+  readonly named: readonly Token[];
 }
 
 /** Checks the brackets, and finds the names that are functions of the independent variable. */
 export function outlineOf(text: string, tokens: readonly Token[], independent: string): Outline {
   const brackets = bracketsOf(text, tokens);
   const named = derivedNames(tokens, independent);
-  for (const { text: name, pos, end } of named) {
-    if (RESERVED.has(name) || name === independent) {
-      const what = `${quotedPiece(name)} cannot be a state as it has another meaning`;
-      fail(text, "E_NAME_CLASH", { pos, end }, what, "choose another name");
-    }
-  }
   const primeAssumed = named.length === 0;
   const names = primeAssumed ? bareLeftSides(tokens, brackets, independent) : named;
-  return { brackets, dependents: new Set(names.map((token) => token.text)), primeAssumed };
+  return { brackets, dependents: new Set(names.map((token) => token.text)), primeAssumed, named };
+}
+
+/** Throws EquationError at the first derivative of a name that has another meaning. */
+export function checkDerivedNames(text: string, { named }: Outline, independent: string): void {
+  const clash = named.find((token) => RESERVED.has(token.text) || token.text === independent);
+  if (clash === undefined) return;
+  const what = `${quotedPiece(clash.text)} cannot be a state as it has another meaning`;
+  fail(text, "E_NAME_CLASH", clash, what, "choose another name");
 }
 
 const CLOSERS: ReadonlyMap<string, string> = new Map([["(", ")"], ["[", "]"], ["{", "}"]]);

@@ -1,6 +1,15 @@
 import { BOUNDS } from "./bounds.ts";
 import { type FunctionRule, FUNCTIONS, LOWER_FUNCTIONS, suggestion } from "./functions.ts";
-import { isDerivativeCall, matches, type Outline, outlineOf, startsOnNewLine, tooDeep } from "./outline.ts";
+import { withoutLeibniz } from "./leibniz.ts";
+import {
+  checkDerivedNames,
+  isDerivativeCall,
+  matches,
+  type Outline,
+  outlineOf,
+  startsOnNewLine,
+  tooDeep,
+} from "./outline.ts";
 import { fail, type ProblemCode, type Span, type Warning, warningAt } from "./problem.ts";
 import type { ComparisonSign, Equation, Syntax } from "./syntax.ts";
 import { quotedPiece, type Token, tokensOf } from "./tokens.ts";
@@ -24,17 +33,18 @@ export interface ParsedEquations {
 
 /** Reads equations; throws EquationError at the first fault. */
 export function parseEquations(text: string, names: Names): ParsedEquations {
-  const tokens = tokensOf(text);
+  const tokens = withoutLeibniz(tokensOf(text), names);
   if (tokens.length === 1) fail(text, "E_EMPTY", { pos: 0, end: text.length }, "there are no equations");
   const outline = outlineOf(text, tokens, names.independent);
   const parser = new Parser(text, tokens, outline, outline.dependents, names);
   const equations = parser.system();
+  checkDerivedNames(text, outline, names.independent);
   return { ...outline, equations, warnings: parser.warnings };
 }
 
 /** Reads one expression; throws EquationError at the first fault. */
 export function parseExpression(text: string, names: Names): { value: Syntax; warnings: readonly Warning[] } {
-  const tokens = tokensOf(text);
+  const tokens = withoutLeibniz(tokensOf(text), names);
   if (tokens.length === 1) fail(text, "E_EMPTY", { pos: 0, end: text.length }, "there is no expression");
   const outline = outlineOf(text, tokens, names.independent);
   const parser = new Parser(text, tokens, outline, names.states ?? new Set(), names);
