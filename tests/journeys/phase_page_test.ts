@@ -180,6 +180,20 @@ for (const program of programs()) {
     });
   });
 
+  Deno.test(`/phase copies equations for other programs, and takes a pasted NDSolve apart ${name}`, async () => {
+    await withPhase(async ({ page }) => {
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      await write(page, "s = NDSolve[{x'[t] == -k x[t], x[0] == 2}, x, {t, 0, 6}];");
+      await says(page, "#reading", /1 state: x/);
+      assert.equal(await page.locator("#equations").inputValue(), "{x'[t] == -k x[t], x[0] == 2}");
+      assert.equal(await page.locator("#t1").inputValue(), "6");
+      await page.locator("#export").click();
+      await page.getByRole("menuitem", { name: "Copy as Python" }).click();
+      const copied = await page.evaluate(() => navigator.clipboard.readText());
+      assert.match(copied, /^import numpy as np\n\n\ndef f\(t, y, k=1\):\n {4}x, = y\n/);
+    });
+  });
+
   Deno.test(`/phase submits a job, follows it, and opens it from the history ${name}`, async () => {
     await withPhase(async ({ page }, url) => {
       await choose(page, "Lotka and Volterra: predator and prey");

@@ -1,4 +1,5 @@
 import { LIGHT } from "../../../tasks/phase_portrait/draw/scene.ts";
+import type { DialectName } from "../../../tasks/phase_portrait/language/mod.ts";
 import { byId, element } from "../element.ts";
 import { download, fileName, jsonFile, pngFile, svgFile } from "./export.ts";
 import { documentIn, fragmentOf, jobIn } from "./fragment.ts";
@@ -109,6 +110,20 @@ const EXPORTS: readonly (readonly [string, string, () => Promise<Blob>])[] = [
   ],
 ];
 
+/** What the equations can be copied as. */
+const DIALECTS: readonly (readonly [string, DialectName])[] = [
+  ["Copy as Mathematica", "mathematica"],
+  ["Copy as Python", "python"],
+  ["Copy as Julia", "julia"],
+  ["Copy as LaTeX", "latex"],
+];
+
+async function copy(text: string): Promise<void> {
+  await navigator.clipboard.writeText(text).catch(() => {
+    throw new Error("The browser does not let this page write to the clipboard");
+  });
+}
+
 function pictured() {
   const scene = studio.scene(studio.theme ?? LIGHT);
   if (scene === null) throw new Error("There is no picture yet: the equations cannot be read");
@@ -129,13 +144,20 @@ function fillExports(): void {
     button.setAttribute("aria-expanded", String(isOpen));
     if (isOpen) menu.querySelector("button")?.focus();
   };
-  menu.replaceChildren(...EXPORTS.map(([words, ending, make]) => {
-    const save = attempt(async () => {
+  const item = (words: string, act: () => Promise<void>) => {
+    const click = attempt(async () => {
       toggle(false);
-      download(fileName(studio.settings.name, ending), await make());
+      await act();
     });
-    return element("button", { type: "button", role: "menuitem", click: save }, words);
-  }));
+    return element("button", { type: "button", role: "menuitem", click }, words);
+  };
+  menu.replaceChildren(
+    ...EXPORTS.map(([words, ending, make]) =>
+      item(words, async () => download(fileName(studio.settings.name, ending), await make()))
+    ),
+    element("hr", { role: "separator" }),
+    ...DIALECTS.map(([words, dialect]) => item(words, () => copy(studio.copyAs(dialect)))),
+  );
   button.addEventListener("click", () => toggle(menu.hidden === true));
   menu.addEventListener("keydown", (event) => {
     const items = [...menu.querySelectorAll("button")],

@@ -1,13 +1,18 @@
 import { DARK, LIGHT, type Mark, type Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import { type Axes, plotArea, toPixel } from "../../../tasks/phase_portrait/draw/axes.ts";
-import type { CompiledEquations } from "../../../tasks/phase_portrait/language/mod.ts";
+import {
+  type CompiledEquations,
+  copyAs,
+  type DialectName,
+  unwrapSolve,
+} from "../../../tasks/phase_portrait/language/mod.ts";
 import { byId, element } from "../element.ts";
 import { Controls, type Topic } from "./controls.ts";
 import { Editor } from "./editor.ts";
 import { equilibriumTip, Findings, pointText } from "./findings.ts";
 import type { Result } from "./jobs.ts";
 import { firstAfter, projected, stateAt, trajectoryOf } from "./lines.ts";
-import { primed, shortNumber } from "./numbers.ts";
+import { primed, readNumber, shortNumber } from "./numbers.ts";
 import {
   axesOf,
   axisName,
@@ -80,7 +85,7 @@ export class Studio {
     [this.#solver, this.#handlers] = [solver, handlers];
     this.#settings = this.#home = settingsFrom(document);
     this.#reading = this.#read();
-    this.#editor = new Editor((text) => this.#setEquations(text));
+    this.#editor = new Editor((text) => this.#setTyped(text));
     this.#controls = new Controls(
       this.#settings,
       (patch, topic, isDraft) => this.#change(patch, topic, isDraft),
@@ -125,6 +130,17 @@ export class Studio {
     return this.#is3d() ? this.#space.export(theme) : this.#plane.export(theme);
   }
 
+  /** The equations for another program, with the parameters' values where that has a place for them. */
+  copyAs(dialect: DialectName): string {
+    const { system } = this.#reading;
+    if (system === null) throw new Error("Cannot copy the equations as they cannot be read");
+    return copyAs(
+      system.equations,
+      dialect,
+      system.parameters.map((name) => this.#settings.parameters[name] ?? 1),
+    );
+  }
+
   /** Shows another request; with a result, its trajectories as the job solved them. */
   load(document: unknown, result: Result | null = null): void {
     const settings = settingsFrom(document);
@@ -138,11 +154,6 @@ export class Studio {
 
   togglePlay(): void {
     this.#player.toggle();
-  }
-
-  /** Marks faults that the server found in the equations, as the editor marks its own. */
-  focusEditor(): void {
-    byId("equations").focus();
   }
 
   #start(result: Result | null = null): void {
@@ -191,6 +202,21 @@ export class Studio {
     const bound = Object.fromEntries(reading.parameters.map((name) => [name, parameters[name] ?? 1]));
     this.#settings = { ...this.#settings, parameters: bound };
     reading.system.setParameters(Float64Array.from(reading.parameters, (name) => bound[name]!));
+  }
+
+  /** A pasted call of NDSolve leaves its equations, and its times where they are numbers. */
+  #setTyped(typed: string): void {
+    const pasted = unwrapSolve(typed);
+    if (pasted === null) return this.#setEquations(typed);
+    const { equations, independent, span } = pasted;
+    const [from, to] = (span ?? []).map(readNumber);
+    this.#settings = {
+      ...this.#settings,
+      independent: independent ?? this.#settings.independent,
+      ...(from != null && to != null && from < to ? { timespan: [from, to] as const } : {}),
+    };
+    this.#editor.text = equations;
+    this.#setEquations(equations);
   }
 
   #setEquations(text: string): void {
