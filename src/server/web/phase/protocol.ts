@@ -40,6 +40,8 @@ export type Order =
       readonly pixels: number;
       /** Quick and coarse, for a picture that is about to change again. */
       readonly draft: boolean;
+      /** Each way ends when it is so long on the screen, in pixels; null for no end. */
+      readonly lengthMost: number | null;
     }
     | {
       readonly kind: "look";

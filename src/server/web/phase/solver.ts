@@ -6,6 +6,11 @@ import type { Found, Part, Problem, Traced, Word } from "./protocol.ts";
 /** From so many starts on they are shared among threads. */
 const SHARE_FROM = 48;
 const THREADS_MOST = 4;
+/**
+ * While a hand moves, all lines together are so long at most: what is drawn each time sets how many pictures there are in
+ * a second, and ways that are longer mostly go round where they went before.
+ */
+const DRAFT_LENGTH_PX = 300_000;
 
 /** Solves in threads of the page. Only the newest question of each kind is answered. */
 export class Solver {
@@ -25,10 +30,12 @@ export class Solver {
   ): void {
     const began = performance.now(), parts = shared(problem.starts);
     const answers: Traced[] = [];
+    const lengthMost = options.draft ? DRAFT_LENGTH_PX / Math.max(1, problem.starts.length) : null;
     let left = parts.length, hasFailed = false;
     const orders = parts.map((starts): OrderBody => ({
       kind: "trace",
       problem: { ...problem, starts },
+      lengthMost,
       ...options,
     }));
     this.#tracing.ask(orders, (word, part) => {
@@ -58,7 +65,7 @@ export class Solver {
   /** Lines for a picture that is not the page's own, such as a thumbnail or one that follows the pointer. */
   sketch(problem: Problem, pixels: number): Promise<Traced> {
     return new Promise((resolve, reject) =>
-      this.#sketching.ask([{ kind: "trace", problem, pixels, draft: false }], (word) => {
+      this.#sketching.ask([{ kind: "trace", problem, pixels, draft: false, lengthMost: null }], (word) => {
         if (word.kind === "traced") resolve(word.traced);
         else reject(unexpected(word));
       })

@@ -184,6 +184,7 @@ export class Studio {
     this.#traced = traceAll(system, problem, {
       pixels: this.#plane.pixels,
       draft: true,
+      lengthMost: null,
       stop: () => performance.now() > until ? "timeout" : null,
     });
     this.#box = boxOf(this.#traced, system.dimension);

@@ -10,6 +10,7 @@ import type { Problem, Traced, TracedStart } from "./protocol.ts";
 export interface TraceOptions {
   readonly pixels: number;
   readonly draft: boolean;
+  readonly lengthMost: number | null;
   readonly stop: () => "timeout" | null;
 }
 
@@ -52,6 +53,8 @@ class Tracer {
   readonly #view: View;
   readonly #escape: View;
   readonly #point: Float64Array;
+  /** Of the way that is being walked, in pixels. */
+  #length = 0;
 
   constructor(system: CompiledEquations, problem: Problem, options: TraceOptions) {
     [this.#system, this.#problem, this.#options] = [system, problem, options];
@@ -87,6 +90,7 @@ class Tracer {
     const { rtol, atol, maxStep, timespan: [t0] } = this.#problem, { draft, stop } = this.#options;
     const n = this.#system.dimension, times: number[] = [t0], states: number[] = [...start];
     const last = Float64Array.from(start);
+    this.#length = 0;
     const end = walk(this.#system, {
       method: draft ? draftMethod(method) : method,
       tolerance: {
@@ -124,21 +128,23 @@ class Tracer {
   }
 
   #visit(stepper: Stepper, tEnd: number, last: Float64Array, times: number[], states: number[]): boolean {
-    const { pixels, draft } = this.#options, near = draft ? DRAFT_NEAR_PX : NEAR_PX;
+    const { pixels, draft, lengthMost } = this.#options, near = draft ? DRAFT_NEAR_PX : NEAR_PX;
     const pieces = this.#pieces(stepper);
     for (let k = 1; k <= pieces; k++) {
       const isEnd = k === pieces;
       const t = isEnd ? stepper.t : stepper.tOld + ((stepper.t - stepper.tOld) * k) / pieces;
       if (!isEnd) stepper.interpolate(t, this.#point);
       const y = isEnd ? stepper.y : this.#point;
-      if (this.#distance(y, last) * pixels < near && t !== tEnd) continue;
+      const way = this.#distance(y, last) * pixels;
+      if (way < near && t !== tEnd) continue;
+      this.#length += way;
       times.push(t);
       for (let i = 0; i < y.length; i++) {
         states.push(y[i]!);
         last[i] = y[i]!;
       }
     }
-    return true;
+    return lengthMost === null || this.#length < lengthMost;
   }
 
   /** As many as a smooth line needs on the screen, and few where it is far outside. */

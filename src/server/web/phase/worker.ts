@@ -44,8 +44,13 @@ function serve(order: Order): void {
   const { id } = order;
   switch (order.kind) {
     case "trace": {
-      const { problem, pixels, draft } = order;
-      const traced = traceAll(systemOf(problem), problem, { pixels, draft, stop: within(TRACE_MS) });
+      const { problem, pixels, draft, lengthMost } = order;
+      const traced = traceAll(systemOf(problem), problem, {
+        pixels,
+        draft,
+        lengthMost,
+        stop: within(TRACE_MS),
+      });
       const buffers = [traced.times.buffer, traced.states.buffer, traced.offsets.buffer];
       return scope.postMessage({ id, kind: "traced", traced }, buffers as ArrayBuffer[]);
     }
