@@ -1,6 +1,7 @@
 /** `deno task bench`: measures, and prints ratios within one run. */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { measureDashboard } from "./dashboard.ts";
 import { measureLatency } from "./latency.ts";
 import { measureLines } from "./lines.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
@@ -20,6 +21,7 @@ const BENCHMARKS: Readonly<Record<string, (room: Room) => Promise<Table>>> = {
   worker: measureWorker,
   "rhs-lorenz": measureLorenz,
   "rhs-lotka-volterra": measureLotkaVolterra,
+  dashboard: measureDashboard,
   "phase-page": measurePhasePage,
 };
 

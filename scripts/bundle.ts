@@ -78,7 +78,9 @@ ${engine === "bun" ? USUAL_JIT : ""}await import("./glassbox.mjs");
 }
 
 /** The binary starts with a JIT that hardly ever compiles, as most starts are over before that would have paid. */
-const USUAL_JIT = "setTimeout(() => Bun.unsafe.setJITPolicy(1), 250).unref();\n";
+const USUAL_JIT = `if (process.argv[2] === "dispatch") Bun.unsafe.setJITPolicy(1);
+else setTimeout(() => Bun.unsafe.setJITPolicy(1), 250).unref();
+`;
 
 /** Everything but the engines' own modules must be inside the bundle: a binary has no node_modules to look into. */
 function refuseOutsideImports(metafile: esbuild.Metafile): void {

@@ -3,13 +3,13 @@ import { readFile } from "node:fs/promises";
 import type { Plugin } from "esbuild";
 
 /**
- * The libsql package loads its addon when it is imported and looks for it in node_modules. Here the entry gives
- * it, and only the two functions that open a database load it: 10 MB that a start without a database never pays.
+ * The libsql package, in both its forms, loads its addon when it is imported and looks for it in node_modules. Here the
+ * entry gives it, and only the two functions that open a database load it: 10 MB that a start without a database never pays.
  */
 export const lazyLibsql: Plugin = {
   name: "lazy-libsql",
   setup(build) {
-    build.onLoad({ filter: /[\\/]libsql[\\/]index\.js$/ }, async ({ path }) => ({
+    build.onLoad({ filter: /[\\/]libsql[\\/](index|promise)\.js$/ }, async ({ path }) => ({
       contents: withLazyAddon(await readFile(path, "utf8"), path),
       loader: "js",
     }));
@@ -22,7 +22,9 @@ function withLazyAddon(source: string, path: string): string {
   if (names === undefined || !/\bdatabaseOpen,/.test(names) || !/\bdatabaseOpenWithSync,/.test(names)) {
     throw new Error(`Cannot make ${path} lazy: it no longer binds the addon the way this plugin expects`);
   }
+  const ownParts = head![0].match(/^const \w+ = require\("\.\/[\w-]+"\);$/gm) ?? [];
   return `"use strict";
+${ownParts.join("\n")}
 let {${names}} = {
   databaseOpen: (...args) => (bindAddon(), databaseOpen(...args)),
   databaseOpenWithSync: (...args) => (bindAddon(), databaseOpenWithSync(...args)),

@@ -23,10 +23,13 @@ Exit: 0 all passed, 1 a test failed or none ran, 64 wrong arguments, 69 a part c
 const PACKAGES: DebianPackages = {
   chromium: "chromium",
   coreutils: "stdbuf",
+  faketime: "faketime",
+  e2fsprogs: "mkfs.ext4",
   gcc: "gcc",
   "libc6-dev": "/usr/include/stdio.h",
   mawk: "awk",
   python3: "python3",
+  strace: "strace",
 };
 
 /** Suites that run long are kept here, and marked elsewhere by reading GLASSBOX_LONG. */

@@ -1,68 +1,90 @@
 /**
- * Compiles the pages in src/server/web/ into src/server/web/assets.gen.ts, so that one bundle carries it.
- * With --check it only says whether the two agree, and exits 1 when they do not.
+ * Compiles the pages in src/server/web/ and src/tasks/genome_dashboard/page/ each into an assets.gen.ts beside them,
+ * so that one bundle carries them. With --check it only says whether they agree, and exits 1 when they do not.
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
-const folder = new URL("../src/server/web/", import.meta.url);
-const target = new URL("assets.gen.ts", folder);
-
-interface Asset {
-  readonly path: string;
-  readonly mediaType: string;
-  readonly text: string;
+interface Page {
+  readonly folder: URL;
+  /** What is served or written, by its path: a file of the folder, where a .ts file is bundled first; a folder's files. */
+  readonly assets: readonly (readonly [path: string, mediaType: string, file: string])[];
+  readonly format: "esm" | "iife";
+  /** Files whose bundles are made small: those that carry solvers. The others are short and left readable. */
+  readonly small?: RegExp;
 }
 
-/** One bundle of browser code. The page's own is short and left readable; the portraits' carries solvers. */
-async function script(entry: string, options: esbuild.BuildOptions = {}): Promise<string> {
-  const result = await esbuild.build({
-    entryPoints: [fileURLToPath(new URL(entry, folder))],
-    bundle: true,
+/** The systems that come with glassbox, which the page gets as one document. */
+const EXAMPLES = "../../../examples/phase-portraits/";
+
+const PAGES: readonly Page[] = [
+  {
+    folder: new URL("../src/server/web/", import.meta.url),
+    assets: [
+      ["/", "text/html", "index.html"],
+      ["/app.css", "text/css", "app.css"],
+      ["/app.js", "text/javascript", "app.ts"],
+      ["/icon.svg", "image/svg+xml", "icon.svg"],
+      ["/phase", "text/html", "phase.html"],
+      ["/phase.css", "text/css", "phase.css"],
+      ["/phase.js", "text/javascript", "phase/main.ts"],
+      ["/phase-worker.js", "text/javascript", "phase/worker.ts"],
+      ["/phase-examples.json", "application/json", EXAMPLES],
+    ],
+    small: /^phase\//,
     format: "esm",
+  },
+  {
+    folder: new URL("../src/tasks/genome_dashboard/page/", import.meta.url),
+    assets: [
+      ["index.html", "text/html", "dashboard.html"],
+      ["viewer.css", "text/css", "viewer.css"],
+      ["viewer.js", "text/javascript", "viewer.ts"],
+    ],
+    // A page opened from a disk may load scripts, but no modules.
+    format: "iife",
+  },
+];
+
+const SMALL = { minify: true, legalComments: "none", target: "es2023" } as const;
+
+async function script({ folder, format, small }: Page, file: string): Promise<string> {
+  const result = await esbuild.build({
+    entryPoints: [fileURLToPath(new URL(file, folder))],
+    bundle: true,
+    format,
     platform: "browser",
     target: "es2022",
     // The names of the parts stand in comments, and must not depend on where this was started.
     absWorkingDir: fileURLToPath(folder),
     write: false,
     logLevel: "error",
-    ...options,
+    ...(small?.test(file) ? SMALL : {}),
   });
   return result.outputFiles[0]!.text;
 }
 
-const SMALL = { minify: false, legalComments: "none", target: "es2023" } as const;
-
-/** The systems that come with glassbox, in one document. */
-function gallery(): string {
-  const place = new URL("../examples/phase-portraits/", import.meta.url);
+/** All JSON files of a folder, in the order of their names. */
+function gathered(place: URL): string {
   const names = readdirSync(place).filter((name) => name.endsWith(".json")).sort();
   return JSON.stringify(names.map((name) => JSON.parse(readFileSync(new URL(name, place), "utf8"))));
 }
 
-function text(name: string): string {
-  return readFileSync(new URL(name, folder), "utf8");
+async function content(page: Page, file: string): Promise<string> {
+  if (file.endsWith(".ts")) return await script(page, file);
+  const place = new URL(file, page.folder);
+  return file.endsWith("/") ? gathered(place) : readFileSync(place, "utf8");
 }
 
-async function generate(): Promise<string> {
-  const assets: Asset[] = [
-    { path: "/", mediaType: "text/html", text: text("index.html") },
-    { path: "/app.css", mediaType: "text/css", text: text("app.css") },
-    { path: "/app.js", mediaType: "text/javascript", text: await script("app.ts") },
-    { path: "/icon.svg", mediaType: "image/svg+xml", text: text("icon.svg") },
-    { path: "/phase", mediaType: "text/html", text: text("phase.html") },
-    { path: "/phase.css", mediaType: "text/css", text: text("phase.css") },
-    { path: "/phase.js", mediaType: "text/javascript", text: await script("phase/main.ts", SMALL) },
-    { path: "/phase-worker.js", mediaType: "text/javascript", text: await script("phase/worker.ts", SMALL) },
-    { path: "/phase-examples.json", mediaType: "application/json", text: gallery() },
-  ];
-  await esbuild.stop();
-  const entries = assets.map((asset) => {
-    const sha256 = createHash("sha256").update(asset.text).digest("hex");
-    return `  ${JSON.stringify({ path: asset.path, mediaType: asset.mediaType, sha256, text: asset.text })},`;
-  });
+async function generate(page: Page): Promise<string> {
+  const entries: string[] = [];
+  for (const [path, mediaType, file] of page.assets) {
+    const text = await content(page, file);
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    entries.push(`  ${JSON.stringify({ path, mediaType, sha256, text })},`);
+  }
   return `// Made by scripts/web.ts from the other files in this folder. Edit those, then run \`deno task web\`.
 // deno-fmt-ignore-file
 
@@ -80,12 +102,14 @@ ${entries.join("\n")}
 `;
 }
 
-const wanted = await generate();
-if (Deno.args.includes("--check")) {
-  if (readFileSync(target, "utf8") !== wanted) {
-    console.error("src/server/web/assets.gen.ts does not agree with the page: run `deno task web`");
-    Deno.exit(1);
+for (const page of PAGES) {
+  const target = new URL("assets.gen.ts", page.folder);
+  const wanted = await generate(page);
+  if (!Deno.args.includes("--check")) {
+    writeFileSync(target, wanted);
+  } else if (readFileSync(target, "utf8") !== wanted) {
+    console.error(`${fileURLToPath(target)} does not agree with its page: run \`deno task web\``);
+    Deno.exitCode = 1;
   }
-} else {
-  writeFileSync(target, wanted);
 }
+await esbuild.stop();

@@ -2,9 +2,9 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { asGlassboxError, EXIT, GlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { TaskRegistry } from "../core/task.ts";
-import { VERSION } from "../core/version.ts";
 import { dispatch } from "../executor/dispatch.ts";
 import { addCompletions } from "./commands/completions.ts";
+import { leadingFlags } from "./leading_flags.ts";
 import { plannedLaunch } from "./planned_launch.ts";
 import { OutputError, withGuardedOutput } from "./output_error.ts";
 import { createProgram, isNamed, type SplitWords, splitWords, usageError } from "./program.ts";
@@ -31,19 +31,17 @@ export async function runApplication(
 async function carryOut(cli: Cli, argv: readonly string[]): Promise<number> {
   const { plan } = cli;
   if (plan.mode === "dispatch") return await dispatch(cli.host, cli.registry);
-  if (plan.mode === "kbase") throw kbaseNotBuilt(plan.why);
-  if (plan.mode === "refuse") throw new GlassboxError(plan.code, `${plan.message} (${plan.why})`);
+  if (plan.mode === "kbase" && plan.action.kind !== "command") {
+    // Loaded only here, as are the web server and the reader of kbase.yml: no other start should pay for them.
+    const { kbaseLaunch } = await import("./commands/kbase.ts");
+    return await kbaseLaunch(cli, leadingFlags(argv), plan);
+  }
+  if (plan.mode === "refuse") {
+    const { refuseKbaseJob } = await import("./commands/kbase_job.ts");
+    return await refuseKbaseJob(cli, plan);
+  }
   if (plan.mode === "help") return await showHelp(cli, plan.why, plan.exitCode);
   return await runCommand(cli, argv);
-}
-
-/** The KBase rows of the launch plan are known but not yet answered; to refuse beats to wait for ever. */
-function kbaseNotBuilt(why: string): GlassboxError {
-  return new GlassboxError(
-    "not_built",
-    `Cannot act as a KBase module (${why}) as glassbox ${VERSION} is not one yet: ` +
-      "it runs jobs with `glassbox run` and `glassbox serve`",
-  );
 }
 
 async function showHelp(cli: Cli, why: string, exitCode: number): Promise<number> {

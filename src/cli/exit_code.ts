@@ -40,5 +40,6 @@ export function jobExitCode(job: Job, attempt: Attempt | undefined): number {
   const evidence = attempt?.evidence;
   if (job.failure.code === "program_failed") return evidence?.exitCode ?? EXIT.failed;
   if (job.failure.code === "program_signalled" && evidence?.signal) return signalExitCode(evidence.signal);
+  if (job.failure.code === "out_of_memory") return signalExitCode("SIGKILL");
   return FAILURES[job.failure.code] ?? EXIT.failed;
 }

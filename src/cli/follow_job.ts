@@ -4,7 +4,7 @@ import type { Attempt, Job, JobEvent, JobFailure } from "../core/job.ts";
 import { follow } from "../logs/follow.ts";
 import type { Worker } from "../executor/worker.ts";
 import { jobExitCode } from "./exit_code.ts";
-import { JobOutput } from "./job_output.ts";
+import { JobOutput, type Shown } from "./job_output.ts";
 import type { OutputError } from "./output_error.ts";
 import { ProgressLine } from "./progress_line.ts";
 import type { Session } from "./session.ts";
@@ -18,6 +18,8 @@ export interface FollowRequest {
   readonly worker: Worker | null;
   /** The error that kept the job's end from being recorded, or null; then there is nothing more to wait for. */
   readonly done: Promise<GlassboxError | null>;
+  /** Shows it otherwise than passing it through. */
+  readonly output?: Shown;
 }
 
 /**
@@ -31,7 +33,7 @@ export async function followJob(
   const { host, store, talk } = session;
   const interrupt = new Interruption(session, request);
   const progress = new ProgressLine(host.terminal.stderr, talk.style, !talk.isQuiet && !talk.isJson);
-  const output = new JobOutput(host, progress, {
+  const output = request.output ?? new JobOutput(host, progress, {
     toStderr: request.toStderr,
     onStdoutError: (error) => interrupt.outputFailed(error),
   });

@@ -8,11 +8,20 @@ import type { ProgressLine } from "./progress_line.ts";
 const LF = 10;
 const NEWLINE = Uint8Array.of(LF);
 
+/** Where a followed job is shown. */
+export interface Shown {
+  /** Why our standard output takes no more, or null. */
+  readonly stdoutError: OutputError | null;
+  show(news: News): Promise<void>;
+  /** Brings a terminal's cursor to the start of a line, so that what is said next stands for itself. */
+  endLine(): Promise<void>;
+}
+
 /**
  * Passes a job's output through to the terminal, byte for byte, stream to stream. Unfinished text is shown at
  * once and completed later. When one of our streams fails the other goes on.
  */
-export class JobOutput {
+export class JobOutput implements Shown {
   #outputs: Record<StreamName, Output>;
   /** Bytes of the present line that were shown before it was finished. */
   #shown: Record<StreamName, number> = { stdout: 0, stderr: 0 };
@@ -35,7 +44,6 @@ export class JobOutput {
     this.#onStdoutError = options.onStdoutError;
   }
 
-  /** Why our standard output takes no more, or null. */
   get stdoutError(): OutputError | null {
     return this.#stdoutError;
   }
@@ -47,7 +55,6 @@ export class JobOutput {
     for (const event of news.events) await this.#showProgress(event);
   }
 
-  /** Brings a terminal's cursor to the start of a line, so that what is said next stands for itself. */
   async endLine(): Promise<void> {
     await this.#midLine?.write(NEWLINE).catch(() => undefined);
     this.#midLine = null;

@@ -123,7 +123,7 @@ export function planLaunch(
   const why = `argument ${quoted(first)}`;
   if (first === "kbase") return { mode: "kbase", why, action: { kind: "command" }, work };
   if (COMMANDS.includes(first)) return { mode: modeOf(first), why, command: first };
-  if (first === "async") return planJob(why, work ?? workDirectories(look)[0]!, look);
+  if (first === "async") return planJob(why, work ?? workDirectories(look)[0]!, env, look);
   const mode = CONTAINER_MODES.find((name) => name === first);
   if (mode !== undefined && work !== null) {
     return { mode: "kbase", why: `${why} in the KBase work directory ${work}`, action: { kind: mode }, work };
@@ -170,11 +170,16 @@ function planWithoutWords(
 ): LaunchPlan {
   const none = "no arguments";
   if (work !== null && look.file(`${work}/input.json`) && !look.file(`${work}/output.json`)) {
-    return planJob(`${none}, and ${work}/input.json is waiting without an output.json`, work, look);
+    return planJob(`${none}, and ${work}/input.json is waiting without an output.json`, work, env, look);
   }
   const module = moduleFiles(look).find(({ path }) => look.text(path) !== null);
   if (module !== undefined && asksForJobRunner(look.text(module.path) ?? "")) {
-    return planJob(`${none}, and ${module.path} says method-runner: jobRunner`, work ?? module.work, look);
+    return planJob(
+      `${none}, and ${module.path} says method-runner: jobRunner`,
+      work ?? module.work,
+      env,
+      look,
+    );
   }
   if (env["KBASE_ENDPOINT"] && work === null) {
     const why = `${none}, KBASE_ENDPOINT is set and there is no KBase work directory`;
@@ -183,21 +188,29 @@ function planWithoutWords(
   return { mode: "help", why: `${none}, and nothing here says what to run`, exitCode: EXIT.usage };
 }
 
-function planJob(why: string, work: string, look: LaunchLook): KbasePlan | RefusePlan {
+function planJob(
+  why: string,
+  work: string,
+  env: Readonly<Record<string, string | undefined>>,
+  look: LaunchLook,
+): KbasePlan | RefusePlan {
   const job = {
     kind: "job",
     input: `${work}/input.json`,
     output: `${work}/output.json`,
     token: `${work}/token`,
   } as const;
-  const missing = [job.input, job.token].filter((path) => !look.file(path));
+  // A token may also come through the environment; a job cannot.
+  const needed = env["KB_AUTH_TOKEN"] ? [job.input] : [job.input, job.token];
+  const missing = needed.filter((path) => !look.file(path));
   const file = missing[0];
   if (file === undefined) return { mode: "kbase", why, action: job, work };
   return {
     mode: "refuse",
     why,
     code: "input_missing",
-    exitCode: EXIT.noInput,
+    // What KBase's own entry point answers when there is no token.
+    exitCode: file === job.token ? EXIT.failed : EXIT.noInput,
     message: `Cannot run the KBase job as ${missing.join(" and ")} must be there: ` +
       "a job's work directory holds input.json and token before it is started",
     file,

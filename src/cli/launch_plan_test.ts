@@ -48,7 +48,7 @@ function refused(why: string, work: string, missing: readonly string[], output: 
     mode: "refuse",
     why,
     code: "input_missing",
-    exitCode: 66,
+    exitCode: missing[0] === "token" ? 1 : 66,
     message: `Cannot run the KBase job as ${paths.join(" and ")} must be there: ` +
       "a job's work directory holds input.json and token before it is started",
     file: paths[0]!,
@@ -125,6 +125,12 @@ const ROWS: readonly [string, readonly string[], Surroundings, LaunchPlan][] = [
     "async finds a token here and its job in the module",
     ["async"],
     { files: [...JOB, "/home/u/work/token"] },
+    job("/kb/module/work", ASYNC),
+  ],
+  [
+    "async finds no token file, but a token in the environment",
+    ["async"],
+    { cwd: MODULE, files: ["/kb/module/work/input.json"], env: { KB_AUTH_TOKEN: "T" } },
     job("/kb/module/work", ASYNC),
   ],
   [

@@ -13,6 +13,7 @@ import {
   jobsShow,
   jobsWait,
 } from "./commands/jobs.ts";
+import { kbaseMode, kbaseServe } from "./commands/kbase_commands.ts";
 import { queuesLimit, queuesList, queuesPause } from "./commands/queues.ts";
 import { jobsPrune } from "./commands/prune.ts";
 import { run } from "./commands/run.ts";
@@ -73,6 +74,7 @@ export function createProgram(
   if (named === null || named === "jobs") addJobs(program, cli, globals, ended);
   if (named === null) addQueues(program, cli, globals, ended);
   if (named === null) addSchedules(program, cli, words, globals, ended);
+  if (named === null) addKbase(program, cli, globals, ended);
   if (named === null) addTools(program, cli, globals, ended);
   return program as unknown as Command;
 }
@@ -158,6 +160,8 @@ function addServices(program: Program, cli: Cli, globals: Globals, ended: Ended)
     .option("--workers <number>", "jobs at once, 1 to 1024 (4)")
     .option("--retention-age <duration>", "delete jobs that finished longer ago, as in 30d (never)")
     .option("--retention-jobs <number>", "delete all final jobs but the newest so many (never)")
+    .option("--queued-max <number>", "accept no job while so many wait (10000)")
+    .option("--submit-rate <number>", "jobs accepted in a second (as many as come)")
     .action((flags) => ended(serveCommand(cli, { ...globals(), ...flags })));
   program
     .command("worker")
@@ -303,6 +307,31 @@ function addSchedules(program: Program, cli: Cli, words: SplitWords, globals: Gl
     schedules.command(command).summary(summary).description(description)
       .argument("<name>").option("--json", "print the schedule as JSON")
       .action((name, flags) => ended(act(cli, { ...globals(), ...flags }, name)));
+  }
+}
+
+function addKbase(program: Program, cli: Cli, globals: Globals, ended: Ended): void {
+  const kbase = program.command("kbase").summary("act as a KBase module").description(
+    "Act as a KBase module. A container of one needs no command: the launch plan sees the waiting job.",
+  );
+  kbase.command("serve").summary("answer JSON-RPC as a dynamic service").description(
+    "Answer JSON-RPC as a dynamic service of KBase, and run what it is called for.",
+  )
+    .option("--host <address>", "where to listen (127.0.0.1)")
+    .option("--port <number>", "the port; 0 takes any free one (5000)")
+    .action((flags) => ended(kbaseServe(cli, { ...globals(), ...flags })));
+  const modes = [
+    [
+      "async",
+      "run the job that waits in the work directory",
+      "Run the job that waits in the work directory.",
+    ],
+    ["init", "prepare reference data", "Prepare reference data, as the catalog asks for at registration."],
+    ["report", "write compile_report.json", "Write the work directory's compile_report.json."],
+  ] as const;
+  for (const [mode, summary, description] of modes) {
+    kbase.command(mode).summary(summary).description(description)
+      .action(() => ended(kbaseMode(cli, globals(), mode)));
   }
 }
 

@@ -1,12 +1,20 @@
-import { databasePath, loadSettings, redactUrl, type SettingFlags } from "../config/resolve.ts";
+import {
+  databasePath,
+  loadSettings,
+  redactUrl,
+  type SettingDefaults,
+  type SettingFlags,
+} from "../config/resolve.ts";
 import type { Settings } from "../config/settings.ts";
 import { asGlassboxError, GlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import { sha256Hex } from "../core/bytes.ts";
 import type { TaskRegistry } from "../core/task.ts";
 import { VERSION } from "../core/version.ts";
+import type { Confidential } from "../executor/confidential.ts";
 import type { ExecutorContext } from "../executor/context.ts";
 import { reap } from "../executor/reaper.ts";
+import { sweep } from "../executor/sweep.ts";
 import { Store } from "../store/store.ts";
 import { firstLine } from "./first_line.ts";
 import type { LaunchPlan } from "./launch_plan.ts";
@@ -36,8 +44,17 @@ export interface Session extends ExecutorContext {
   readonly talk: Talk;
 }
 
-export async function prepare(cli: Cli, flags: GlobalFlags): Promise<{ settings: Settings; talk: Talk }> {
-  const settings = await loadSettings(cli.host, flags);
+export interface SessionOptions {
+  readonly defaults?: SettingDefaults;
+  readonly confidential?: Confidential;
+}
+
+export async function prepare(
+  cli: Cli,
+  flags: GlobalFlags,
+  defaults: SettingDefaults = {},
+): Promise<{ settings: Settings; talk: Talk }> {
+  const settings = await loadSettings(cli.host, flags, defaults);
   const json = settings.logFormat === "json";
   const style = createStyle(!json && wantsColor(settings.color, cli.host.terminal.stderr));
   cli.voice.talk = new Talk(cli.host, style, { json, quiet: flags.quiet ?? false });
@@ -52,12 +69,14 @@ export async function withSession(
   cli: Cli,
   flags: GlobalFlags,
   work: (session: Session) => Promise<number>,
+  { defaults, confidential }: SessionOptions = {},
 ): Promise<number> {
-  const { settings, talk } = await prepare(cli, flags);
+  const { settings, talk } = await prepare(cli, flags, defaults);
   const store = await openStore(cli, settings, talk);
   try {
     await sayFirstLine(cli, settings, talk, store);
-    const session = { host: cli.host, registry: cli.registry, settings, talk, store };
+    const hidden = confidential === undefined ? {} : { confidential };
+    const session = { host: cli.host, registry: cli.registry, settings, talk, store, ...hidden };
     await settlePast(session);
     return await work(session);
   } finally {
@@ -73,6 +92,7 @@ async function settlePast(session: Session): Promise<void> {
         `job ${jobId} ${as === "lost" ? "was lost" : "had finished"} when its process died; recorded so`,
       );
     }
+    await sweep(session);
   } catch (error) {
     await session.talk.error(asGlassboxError(error));
   }
@@ -115,6 +135,12 @@ async function serverRunDirectory(settings: Settings): Promise<string> {
     );
   }
   return `${settings.stateDirectory}/servers/${(await sha256Hex(settings.database)).slice(0, 16)}.run`;
+}
+
+/** The first line of a launch that opens no database. */
+export async function sayLaunch(cli: Cli, flags: GlobalFlags, defaults: SettingDefaults): Promise<void> {
+  const { settings, talk } = await prepare(cli, flags, defaults);
+  await sayFirstLine(cli, settings, talk, null);
 }
 
 async function sayFirstLine(cli: Cli, settings: Settings, talk: Talk, store: Store | null): Promise<void> {

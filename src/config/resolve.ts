@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { type FieldError, GlassboxError, isGlassboxError, messageOf, quoted } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
+import { LIMITS } from "../core/limits.ts";
 import { directoryOf, resolvePath } from "../core/paths.ts";
 import { fieldPath } from "../core/schema.ts";
 import { databaseUrl, fileUrl, pathProblem, redactUrl } from "./database_url.ts";
@@ -168,6 +169,8 @@ function defaultValues({ defaults }: SettingLayers): Omit<Pick<Settings, Setting
     queues: ["default"],
     retentionMaxAgeMs: null,
     retentionMaxJobs: null,
+    queuedMax: LIMITS.queuedDefault,
+    submitRate: null,
     logFormat: "text",
     color: "auto",
   };

@@ -45,13 +45,15 @@ Deno.test("resolveSettings() gives the defaults when no layer says anything", ()
     queues: ["default"],
     retentionMaxAgeMs: null,
     retentionMaxJobs: null,
+    queuedMax: 10_000,
+    submitRate: null,
     logFormat: "text",
     color: "auto",
     configFile: null,
     stateDirectory: "/home/u/.local/state/glassbox",
   });
   assert.deepEqual(new Set(Object.values(source)), new Set(["default"]));
-  assert.equal(Object.keys(source).length, 11);
+  assert.equal(Object.keys(source).length, 13);
 });
 
 Deno.test("resolveSettings() gives a value that cannot be changed when it returns", () => {
@@ -69,6 +71,8 @@ const FILE = {
   queues: ["file"],
   retentionMaxAgeMs: 1_000,
   retentionMaxJobs: 1,
+  queuedMax: 11,
+  submitRate: 21,
   logFormat: "json",
   color: "always",
 };
@@ -82,6 +86,8 @@ const ENVIRONMENT = {
   GLASSBOX_QUEUES: "environment, second ,environment",
   GLASSBOX_RETENTION_AGE: "2m",
   GLASSBOX_RETENTION_JOBS: "2",
+  GLASSBOX_QUEUED_MAX: "12",
+  GLASSBOX_SUBMIT_RATE: "22",
   GLASSBOX_LOG_FORMAT: "text",
   GLASSBOX_COLOR: "never",
 };
@@ -94,6 +100,8 @@ const FLAGS: SettingFlags = {
   queue: ["flag", "other", "flag"],
   retentionAge: "3h",
   retentionJobs: "3",
+  queuedMax: "13",
+  submitRate: "23",
   logFormat: "json",
   color: "auto",
 };
@@ -125,6 +133,8 @@ Deno.test("resolveSettings() takes every setting from the environment when the f
     queues: ["environment", "second"],
     retentionMaxAgeMs: 120_000,
     retentionMaxJobs: 2,
+    queuedMax: 12,
+    submitRate: 22,
     logFormat: "text",
     color: "never",
   });
@@ -143,6 +153,8 @@ Deno.test("resolveSettings() takes every setting but the token from a flag when 
     queues: ["flag", "other"],
     retentionMaxAgeMs: 10_800_000,
     retentionMaxJobs: 3,
+    queuedMax: 13,
+    submitRate: 23,
     logFormat: "json",
     color: "auto",
   });
@@ -367,7 +379,12 @@ function hostWith(entries: Record<string, string | Error>, variables = {}) {
         return Promise.resolve().then(() => {
           const found = entry(path);
           if (found === undefined) return null;
-          return { kind: found === "directory" ? "directory" : "file", sizeBytes: found.length, mode: 0o600 };
+          return {
+            kind: found === "directory" ? "directory" : "file",
+            sizeBytes: found.length,
+            mode: 0o600,
+            identity: path,
+          };
         });
       },
       read: (path: string) => Promise.resolve().then(() => new TextEncoder().encode(entry(path) ?? "")),

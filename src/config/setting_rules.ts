@@ -48,6 +48,8 @@ export const RULES = {
   retentionMaxAgeMs: () =>
     z.preprocess(durationOrText, z.int(AGE_WANTED).min(1, AGE_WANTED).max(LIMITS.timeoutMsMax, AGE_WANTED)),
   retentionMaxJobs: () => wholeNumber(0, 1_000_000_000),
+  queuedMax: () => wholeNumber(1, 1_000_000_000),
+  submitRate: () => wholeNumber(1, 1_000_000),
   logFormat: () => oneOf(["text", "json"]),
   color: () => oneOf(["auto", "always", "never"]),
 } as const satisfies Record<SettingName, () => z.ZodType>;
@@ -70,6 +72,8 @@ export function configDocument() {
       queues: RULES.queues(),
       retentionMaxAgeMs: RULES.retentionMaxAgeMs(),
       retentionMaxJobs: RULES.retentionMaxJobs(),
+      queuedMax: RULES.queuedMax(),
+      submitRate: RULES.submitRate(),
       logFormat: RULES.logFormat(),
       color: RULES.color(),
     } satisfies Record<SettingName, z.ZodType>,
@@ -90,6 +94,8 @@ export interface SettingFlags {
   readonly queue?: readonly string[] | undefined;
   readonly retentionAge?: string | undefined;
   readonly retentionJobs?: string | undefined;
+  readonly queuedMax?: string | undefined;
+  readonly submitRate?: string | undefined;
   readonly logFormat?: string | undefined;
   readonly color?: string | undefined;
 }
@@ -104,6 +110,8 @@ export const FLAGS: readonly (readonly [keyof SettingFlags, SettingName, string]
   ["queue", "queues", "--queue"],
   ["retentionAge", "retentionMaxAgeMs", "--retention-age"],
   ["retentionJobs", "retentionMaxJobs", "--retention-jobs"],
+  ["queuedMax", "queuedMax", "--queued-max"],
+  ["submitRate", "submitRate", "--submit-rate"],
   ["logFormat", "logFormat", "--log-format"],
   ["color", "color", "--color"],
 ];
@@ -118,13 +126,15 @@ export const VARIABLES: readonly (readonly [string, SettingName])[] = [
   ["GLASSBOX_QUEUES", "queues"],
   ["GLASSBOX_RETENTION_AGE", "retentionMaxAgeMs"],
   ["GLASSBOX_RETENTION_JOBS", "retentionMaxJobs"],
+  ["GLASSBOX_QUEUED_MAX", "queuedMax"],
+  ["GLASSBOX_SUBMIT_RATE", "submitRate"],
   ["GLASSBOX_LOG_FORMAT", "logFormat"],
   ["GLASSBOX_COLOR", "color"],
 ];
 
 /** Turns text into what the rule of `name` checks; text that is none stays text, and the rule refuses it. */
 export function fromText(name: SettingName, text: string): unknown {
-  if (["port", "concurrency", "retentionMaxJobs"].includes(name)) {
+  if (["port", "concurrency", "retentionMaxJobs", "queuedMax", "submitRate"].includes(name)) {
     return /^(0|[1-9]\d{0,9})$/.test(text) ? Number(text) : text;
   }
   if (name === "queues") return text.split(",").map((queue) => queue.trim());

@@ -21,6 +21,10 @@ export interface Settings {
   readonly retentionMaxAgeMs: number | null;
   /** `serve` deletes all final jobs but the newest so many; null keeps them. */
   readonly retentionMaxJobs: number | null;
+  /** Over HTTP and with `--detach`, no job is accepted while so many wait. */
+  readonly queuedMax: number;
+  /** Jobs that `serve` accepts in a second, and at once after a pause; null for as many as come. */
+  readonly submitRate: number | null;
   readonly logFormat: "text" | "json";
   readonly color: "auto" | "always" | "never";
   /** The config file that was read, or null. */

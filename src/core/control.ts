@@ -40,6 +40,8 @@ export const ControlMessage = z.lazy(() =>
       fields: z.array(z.strictObject({ field: z.string(), message: z.string() })).optional(),
       details: z.json().optional(),
       permanent: z.literal(true).optional(),
+      /** Where in the code it happened, for the job's events. */
+      trace: z.string().max(16_000).optional(),
     }),
   ])
 );

@@ -25,6 +25,16 @@ export interface FileInfo {
   readonly kind: FileKind;
   readonly sizeBytes: number;
   readonly mode: number;
+  /** Tells this file from another that takes its name while somebody still holds this one open. */
+  readonly identity: string;
+}
+
+/** The file system that a path lies on. */
+export interface FileSpace {
+  /** What this user may still write. */
+  readonly freeBytes: number;
+  /** Files that may still be made; Infinity where there is no such bound. */
+  readonly freeFiles: number;
 }
 
 /** Files by absolute path. Errors carry `code` as Node names it: ENOENT, EACCES, ENOSPC … */
@@ -43,12 +53,25 @@ export interface Files {
    */
   publish(from: string, to: string, options: { replace: boolean }): Promise<void>;
   makeDirectory(path: string, mode?: number): Promise<void>;
+  /**
+   * Makes sure that a power cut leaves the directory at `path` where it is: what it holds, and every directory
+   * above it. One that may not be opened is passed over.
+   */
+  syncDirectories(path: string): Promise<void>;
   list(path: string): Promise<string[]>;
   /** Removes a file or a whole directory; silent when it is not there. */
   remove(path: string): Promise<void>;
   /** The path with symbolic links resolved, or null when it does not exist. */
   realPath(path: string): Promise<string | null>;
   temporaryDirectory(prefix: string): Promise<string>;
+  /** Null when that is not to be had, also as there is nothing at `path`. */
+  space(path: string): Promise<FileSpace | null>;
+}
+
+/** In words for a message: what is short is what a full disk is short of. */
+export function spaceLeft({ freeBytes, freeFiles }: FileSpace): string {
+  const files = freeFiles === Infinity ? "" : `, and room for ${freeFiles} more files`;
+  return `${freeBytes} bytes free${files}`;
 }
 
 export interface FileLock {
@@ -174,10 +197,14 @@ export interface Processes {
     cwd: string,
     env: Readonly<Record<string, string>>,
   ): Promise<{ path: string } | { missing: "not-found" | "not-executable" }>;
+  /** Runs a program on our own standard streams, for a user who types, and gives its end. */
+  attached(request: Pick<SpawnRequest, "program" | "args" | "cwd" | "env">): Promise<ChildExit>;
   /** Kills every process of this machine whose environment has `marker` as one NAME=value, and says how many. */
   killMarked(marker: string): Promise<number>;
   /** How many processes of this machine have `marker` as one NAME=value of their environment. */
   countMarked(marker: string): Promise<number>;
+  /** How many processes the kernel has killed since its start as memory ran out; null where it does not say. */
+  killedForMemory(): number | null;
   /** This process. */
   readonly self: ProcessIdentity;
   /** How to start this same program again: program and leading arguments. */
@@ -206,6 +233,8 @@ export interface Terminal {
 export interface Signals {
   /** Calls back for each SIGINT, SIGTERM and SIGHUP until the returned function is called. */
   on(handler: (signal: "SIGINT" | "SIGTERM" | "SIGHUP") => void): () => void;
+  /** Calls back for what nobody caught, instead of ending the process, until the returned function is called. */
+  onUncaught(handler: (error: unknown) => void): () => void;
 }
 
 /** One open WebSocket, text frames only. */
@@ -244,6 +273,62 @@ export interface Network {
   listen(request: ListenRequest): Promise<Listener>;
 }
 
+/** A column to read: `text` refuses blobs; `number` refuses text, but for blank text, which reads as null; `numberOrNull` reads all but numbers as null. */
+export interface ForeignColumn {
+  readonly name: string;
+  readonly as: "text" | "number" | "numberOrNull";
+}
+
+export interface ForeignQuery {
+  readonly table: string;
+  readonly columns: readonly ForeignColumn[];
+  /** Only rows whose column holds this text. */
+  readonly where?: { readonly column: string; readonly is: string };
+  /**
+   * `inserted` reads in pieces, of any number of rows, by row id. `natural` reads at once, in the order in which
+   * SQLite finds the rows without being told one: by the key where an index gives the answer.
+   */
+  readonly order: "inserted" | "natural";
+}
+
+/**
+ * Rows as they left the database, for who reads far more than it keeps. Value `c` of row `r` is at `r * columns + c`:
+ * a text lies from `starts` to `ends` in `bytes`, as UTF-8 or what was taken for it, and NULL has an end of -1; a
+ * number is in `numbers`, NaN for NULL. Overwritten by the next piece.
+ */
+export interface PackedRows {
+  readonly count: number;
+  readonly bytes: DataView;
+  readonly starts: Int32Array;
+  readonly ends: Int32Array;
+  readonly numbers: Float64Array;
+}
+
+/** The values of one row in the order of the query's columns; infinity stays a number. Overwritten by the next row. */
+export type ForeignRow = readonly (string | number | null)[];
+
+/**
+ * Someone else's SQLite file, open for reading only. Several readings may be under way at once. Nothing that was read
+ * is worth anything before `sound` is fulfilled.
+ */
+export interface ForeignDatabase {
+  /** Fulfilled when the whole file was found undamaged, which begins when it is opened; else why it cannot be read. */
+  sound(): Promise<void>;
+  /** The table's columns as they are spelled, or null when there is no such table. Throws for a view or virtual table. */
+  columns(table: string): readonly string[] | null;
+  each(query: ForeignQuery, visit: (row: ForeignRow) => void): Promise<void>;
+  packed(query: ForeignQuery): AsyncIterable<PackedRows>;
+  /** Ends what is still being read, and waits for that. */
+  close(): Promise<void>;
+}
+
+export interface Databases {
+  /** Opens a stranger's file, and begins to check that it is undamaged. `display` is the name it has in errors. */
+  openForeign(path: string, display: string): Promise<ForeignDatabase>;
+  /** The SHA-256 of a file, in hex: how to tell others which one was refused. */
+  sha256(path: string): Promise<string>;
+}
+
 /** What this process is, for the first line and `version`. */
 export interface About {
   readonly engine: "bun" | "deno" | "node" | "memory";
@@ -267,4 +352,5 @@ export interface Host {
   readonly terminal: Terminal;
   readonly signals: Signals;
   readonly network: Network;
+  readonly databases: Databases;
 }

@@ -23,6 +23,7 @@ export const TRANSITIONS: Readonly<Record<JobState, readonly JobState[]>> = {
 export const FAILURE_CODES = [
   "program_failed",
   "program_signalled",
+  "out_of_memory",
   "program_not_found",
   "program_not_executable",
   "start_failed",

@@ -16,7 +16,7 @@ export const LIMITS = {
   /** Bytes of one stored chunk of lines: small enough to read quickly, large enough to store quickly. */
   chunkBytesMax: 256 * KIB,
   /** Captured bytes waiting for their commit before the child's pipes are no longer read. */
-  captureBytesMax: 4 * MIB,
+  captureBytesMax: MIB,
   /** Captured lines wait at most this long for company before they are committed. */
   captureFlushMs: 8,
   progressEventsMax: 1_000,
@@ -51,6 +51,8 @@ export const LIMITS = {
   inputPreviewCharactersMax: 300,
   /** Every process that fires schedules keeps all of them in mind. */
   schedulesMax: 1_000,
+  /** Jobs that may wait before no more are accepted, when the settings name no other bound. */
+  queuedDefault: 10_000,
   listLimitDefault: 50,
   listLimitMax: 1_000,
   urlBytesMax: 8 * KIB,
@@ -61,6 +63,22 @@ export const LIMITS = {
   /** Bytes a watcher may lag before it is dropped; it resumes by number. */
   watcherBufferBytesMax: MIB,
   watchersMax: 1_000,
+  /** Open connections of one server, where the process may have files enough for so many and for its jobs. */
+  connectionsMax: 2_000,
+  /** Kept beside an embedded database, and given up on a full disk so that running jobs' ends can be recorded. */
+  reserveBytes: MIB,
+  /** A write-ahead log above this is warned of: a program that reads for long keeps it from being emptied. */
+  walWarnBytes: 256 * MIB,
+  /** A stranger's database, and what SQLite may take of memory to read it. */
+  foreignDatabaseBytesMax: 4 * 1024 * MIB,
+  foreignHeapBytesMax: 512 * MIB,
+  /** Reading one that is sound takes seconds; one that takes longer was made to. */
+  foreignReadMsMax: 600_000,
   /** How long a write waits for a foreign program that holds the database. */
   storageBusyMs: 30_000,
+  /** How long a database server may take for an answer to a small request, and the speed asked of the line for a large one. */
+  serverAnswerMs: 5_000,
+  serverBytesPerMs: 8,
+  /** Reads on their way to a database server at once; a slow one is not helped by more. */
+  serverReadsMax: 4,
 } as const;

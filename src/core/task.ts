@@ -1,15 +1,34 @@
 import type { z } from "zod";
 import { messageOf } from "./errors.ts";
+import type { Databases, Files } from "./host.ts";
 import type { JobFailure, StreamName } from "./job.ts";
+
+/** What surrounds a task that runs as a method of a KBase module. */
+export interface KbaseSurroundings {
+  /** Where other modules can be called, as SDK_CALLBACK_URL says; null where nobody answers. */
+  readonly callbackUrl: string | null;
+  /** The caller's token; null when there is none. Never write it anywhere. */
+  readonly token: string | null;
+  /** Who the token belongs to, where that was asked. */
+  readonly userId: string | null;
+  /** The directory that other modules see under the same path. */
+  readonly scratch: string;
+  /** The module's section of deploy.cfg, by lower-case key, as in `workspace-url`. */
+  readonly config: Readonly<Record<string, string>>;
+}
 
 /** What a running TypeScript task may do besides returning its result. */
 export interface TaskContext {
   readonly jobId: string;
   readonly epoch: number;
+  /** Null unless the task was called as a KBase method. */
+  readonly kbase: KbaseSurroundings | null;
   /** A private, empty directory for this attempt; removed when the attempt has ended. */
   readonly directory: string;
   /** Aborts when the job is cancelled or its time is up; the process is killed after the grace period. */
   readonly signal: AbortSignal;
+  readonly files: Files;
+  readonly databases: Databases;
   /** Writes one line; a newline is added. Resolves when the bytes have left this process. */
   log(text: string, stream?: StreamName): Promise<void>;
   /** How far the work is, 0 to 1, with an optional word about what is being done now. */
@@ -62,6 +81,22 @@ export interface Command {
   readonly outputs: readonly ExpectedOutput[];
 }
 
+/** What a method's argument must be, as KIDL's types look in JSON; `any` is UnspecifiedObject. */
+export const KBASE_TYPES = ["int", "float", "string", "list", "object", "any"] as const;
+export type KbaseType = (typeof KBASE_TYPES)[number];
+
+export const KBASE_AUTHENTICATION = ["required", "optional", "none"] as const;
+export type KbaseAuthentication = (typeof KBASE_AUTHENTICATION)[number];
+
+/** Makes a task callable as a method of a KBase module. */
+export interface KbaseDeclaration {
+  /** `Module.method`. */
+  readonly method: string;
+  readonly authentication: KbaseAuthentication;
+  /** Its positional arguments; the first is the task's input. */
+  readonly parameters: readonly KbaseType[];
+}
+
 interface TaskCommon<Input extends z.ZodType, Output extends z.ZodType> {
   /** lower-kebab-case, unique in the registry. */
   readonly name: string;
@@ -69,8 +104,15 @@ interface TaskCommon<Input extends z.ZodType, Output extends z.ZodType> {
   readonly summary: string;
   readonly input: Input;
   readonly output: Output;
+  /**
+   * Makes the paths of an input absolute, for input that comes from a person in a working directory. What the
+   * schema would refuse anyway is left as it is.
+   */
+  readonly resolvePaths?: (input: unknown, absolute: (path: string) => string) => unknown;
   /** True when running it twice does no harm: its jobs are then tried up to three times by default. */
   readonly idempotent?: boolean;
+  /** Absent for a task that no KBase module offers. Its result is then the method's only return value. */
+  readonly kbase?: KbaseDeclaration;
 }
 
 /** A task that is a function of this code base. */

@@ -1,8 +1,10 @@
+import { sha256 } from "@noble/hashes/sha2.js";
 import { toHex } from "../core/bytes.ts";
 import { GlassboxError } from "../core/errors.ts";
 import type { Files } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
 import { baseName } from "../core/paths.ts";
+import type { Secrets } from "../logs/secrets.ts";
 import type { Artifacts } from "../store/artifacts.ts";
 import type { Fence } from "../store/transitions.ts";
 
@@ -32,12 +34,14 @@ export class ArtifactWriter {
   #files: Files;
   #artifacts: Artifacts;
   #fence: Fence;
+  #secrets: Secrets;
   #count = 0;
 
-  constructor(files: Files, artifacts: Artifacts, fence: Fence) {
+  constructor(files: Files, artifacts: Artifacts, fence: Fence, secrets: Secrets) {
     this.#files = files;
     this.#artifacts = artifacts;
     this.#fence = fence;
+    this.#secrets = secrets;
   }
 
   /** Reads the file at `path` to its end, stores it and publishes it under `name`. */
@@ -48,12 +52,11 @@ export class ArtifactWriter {
         `Cannot keep artifact ${name}: a job may leave ${LIMITS.artifactsMax} at most`,
       );
     }
-    // Loaded only here, as most jobs leave no artifacts.
-    const { sha256 } = await import("@noble/hashes/sha2.js");
     const hash = sha256.create();
     let sizeBytes = 0;
     let part = 0;
-    for await (const bytes of wholeParts(this.#files.readPieces(path, LIMITS.artifactPartBytes))) {
+    const pieces = cleaned(this.#files.readPieces(path, LIMITS.artifactPartBytes), this.#secrets);
+    for await (const bytes of wholeParts(pieces)) {
       sizeBytes += bytes.length;
       if (sizeBytes > LIMITS.artifactBytesMax) {
         throw new GlassboxError(
@@ -71,6 +74,15 @@ export class ArtifactWriter {
       sha256: toHex(hash.digest()),
     });
   }
+}
+
+async function* cleaned(
+  pieces: AsyncIterable<Uint8Array>,
+  secrets: Secrets,
+): AsyncGenerator<Uint8Array> {
+  const stream = secrets.stream();
+  for await (const piece of pieces) yield stream.push(piece);
+  yield stream.end();
 }
 
 /** Pieces of any size become parts of exactly the stored size, but the last, as readers count on it. */

@@ -1,12 +1,14 @@
 import { GlassboxError, isGlassboxError, messageOf } from "../core/errors.ts";
-import type { Child, ChildExit, KeptOutput } from "../core/host.ts";
+import { type Child, type ChildExit, type KeptOutput, spaceLeft } from "../core/host.ts";
 import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Task } from "../core/task.ts";
 import { Recorder } from "../logs/recorder.ts";
+import { insist } from "../store/insist.ts";
+import { Secrets, type SecretStream } from "../logs/secrets.ts";
 import { cancelTopic, type Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
-import { AttemptDirectory } from "./attempt_directory.ts";
+import { AttemptDirectory, type Outcome } from "./attempt_directory.ts";
 import { attemptMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { Reports } from "./reports.ts";
@@ -16,6 +18,9 @@ import { StartFailure } from "./start_failure.ts";
 import { Stopper } from "./stop.ts";
 import { QuietWatch } from "./quiet.ts";
 import { UsageSampler } from "./usage.ts";
+
+/** A killed process group has let go of its pipes by then, on a busy machine too. */
+const KILLED_MS = 200;
 
 /**
  * One try at a claimed job, from its row to its final state. Every launch runs jobs through here, so equal jobs
@@ -29,6 +34,10 @@ export class Attempt {
   readonly #stopper: Stopper;
   readonly #directory: AttemptDirectory;
   readonly #reports: Reports;
+  #unrecorded: Outcome | null = null;
+  readonly #lost = new AbortController();
+  readonly #secrets: Secrets;
+  readonly #streams: Readonly<Record<StreamName, SecretStream>>;
   /** The child's output as long as it is kept in files. */
   #kept: KeptOutput | null = null;
 
@@ -37,15 +46,22 @@ export class Attempt {
     this.#context = context;
     this.#job = job;
     this.#keepFor = keepFor;
-    this.#fence = { jobId: job.id, worker, epoch: job.epoch };
+    this.#fence = { jobId: job.id, worker, epoch: job.epoch, lost: this.#lost.signal };
     this.#stopper = new Stopper(context.host.clock, job.graceMs);
     this.#directory = new AttemptDirectory(context.host.files, context.store.runDirectory, job.id, job.epoch);
-    this.#reports = new Reports(
-      context,
-      this.#fence,
-      this.#directory.scratch,
-      (error) => this.#cannotRecord(error),
-    );
+    this.#secrets = context.confidential?.secretsOf(job.id) ?? Secrets.none;
+    this.#streams = { stdout: this.#secrets.stream(), stderr: this.#secrets.stream() };
+    this.#reports = new Reports(context, {
+      fence: this.#fence,
+      scratch: this.#directory.scratch,
+      secrets: this.#secrets,
+      onFailure: (error) => this.cannotRecord(error),
+    });
+  }
+
+  /** How the job ended, when that could not be recorded, as on a full disk. */
+  get unrecorded(): Outcome | null {
+    return this.#unrecorded;
   }
 
   get jobId(): string {
@@ -54,7 +70,14 @@ export class Attempt {
 
   /** Stops without recording anything: the job may belong to another worker by now. */
   fence(): void {
+    this.#lost.abort();
     this.#stopper.stop("fenced");
+  }
+
+  /** Stops as nothing can be recorded any more; how it ended stays noted in the attempt's directory. */
+  abandon(error: GlassboxError): void {
+    this.#stopper.stop("storage", error);
+    this.#stopper.insist();
   }
 
   /** Kills the job's processes at once instead of after the grace period. */
@@ -69,19 +92,20 @@ export class Attempt {
     const recorder = new Recorder({
       clock: host.clock,
       // Only an earlier attempt can have left lines.
-      firstSeq: this.#job.epoch === 1 ? 1 : await store.lines.lastSeq(this.#job.id) + 1,
+      firstSeq: this.#job.epoch === 1 ? 1 : await this.#insist(() => store.lines.lastSeq(this.#job.id)) + 1,
       outputBytesMax: this.#job.outputBytesMax,
       store: (captured) => store.jobs.recordOutput(this.#fence, captured),
       onStored: (bytes) => this.#release(bytes),
-      onFailure: (error) => this.#cannotRecord(error),
+      onFailure: (error) => this.cannotRecord(error),
     });
     const watching = this.#watchForCancel();
     const work = new Work(recorder);
     try {
       await this.#directory.make();
+      await this.#sealSecrets();
       work.ending = await this.#work(work);
     } catch (error) {
-      work.ending = { failure: failureOf(error) };
+      work.ending = { failure: await this.#failureOf(error) };
     } finally {
       this.#stopper.end();
     }
@@ -111,7 +135,7 @@ export class Attempt {
       kept: this.#directory.kept,
       reports: this.#reports,
       signal: this.#stopper.signal,
-      log: (stream, bytes) => work.recorder.push(stream, bytes),
+      log: (stream, bytes) => work.recorder.push(stream, this.#streams[stream].push(bytes)),
     });
     void this.#stopper.deadline(this.#job.timeoutMs);
     if ("inline" in started) return await started.inline;
@@ -151,7 +175,7 @@ export class Attempt {
   }
 
   async #record(work: Work, stream: StreamName, bytes: Uint8Array): Promise<void> {
-    await work.recorder.push(stream, bytes);
+    await work.recorder.push(stream, this.#streams[stream].push(bytes));
     if (!work.recorder.isFull) return;
     this.#kept?.stop();
     this.#kept = null;
@@ -172,9 +196,14 @@ export class Attempt {
       LIMITS.leftoverGraceMs,
       AbortSignal.any([done.signal, this.#stopper.signal]),
     );
-    // A stopped job's tree still has its own grace period to end in.
+    // What is left of a stopped job has the rest of its one grace period to end in.
     if (!done.signal.aborted && this.#stopper.reason !== null) {
-      await this.#context.host.clock.sleep(this.#job.graceMs, done.signal);
+      const over = AbortSignal.any([done.signal, this.#stopper.insisted]);
+      await this.#context.host.clock.sleep(this.#job.graceMs, over);
+    }
+    if (!done.signal.aborted && this.#stopper.insisted.aborted) {
+      // The group was killed an instant ago: what ends with that was no leftover.
+      await this.#context.host.clock.sleep(KILLED_MS, done.signal);
     }
     if (!done.signal.aborted) this.#reports.event("leftovers_killed", { afterMs: LIMITS.leftoverGraceMs });
     child.signalGroup("SIGKILL");
@@ -192,28 +221,24 @@ export class Attempt {
 
   async #finish(work: Work, recorder: Recorder, wallMs: number): Promise<void> {
     if (this.#stopper.reason === "fenced") return await this.#giveUp(recorder);
+    for (const stream of ["stdout", "stderr"] as const) {
+      void recorder.push(stream, this.#streams[stream].end());
+    }
     // The last lines may wait long for their commit; should this process die meanwhile, its job has ended all the same.
     if (recorder.isStoring) await this.#note(work, recorder, recorder.end(), wallMs);
     const last = await recorder.close();
-    const { droppedLines, droppedBytes } = recorder.totals;
-    if (droppedLines > 0) {
-      this.#reports.event("output_dropped", {
-        droppedLines,
-        droppedBytes,
-        outputBytesMax: this.#job.outputBytesMax,
-      });
-    }
-    const { droppedProgress } = this.#reports;
-    if (droppedProgress > 0) this.#reports.event("progress_dropped", { droppedProgress });
     await this.#reports.settled();
     const finish = await this.#note(work, recorder, last, wallMs);
+    this.#unrecorded = { finish, last };
     await recordEnd(
       this.#context,
       { job: this.#job, fence: this.#fence, keepFor: this.#keepFor },
       finish,
       last,
     );
-    await this.#directory.remove();
+    this.#unrecorded = null;
+    // What cannot be removed now goes with the whole directory some day; the job has ended well.
+    await this.#directory.remove().catch(() => undefined);
   }
 
   /** Leaves the outcome as it stands in the attempt's directory, for whoever starts next after a crash. */
@@ -226,9 +251,23 @@ export class Attempt {
       peakMemoryBytes: work.usage.peakMemoryBytes,
       ...recorder.totals,
     };
-    const finish = { ...this.#verdict(work), evidence } satisfies Finish;
+    const { droppedProgress } = this.#reports;
+    const finish = { ...this.#cleaned(this.#verdict(work)), evidence, droppedProgress } satisfies Finish;
     await this.#directory.saveOutcome(finish, last).catch(() => undefined);
     return finish;
+  }
+
+  async #sealSecrets(): Promise<void> {
+    if (this.#secrets.isEmpty) return;
+    // Loaded only here, as most jobs have nothing to hide.
+    const { seal } = await import("../logs/sealed_secrets.ts");
+    await this.#directory.saveSeal(seal(this.#secrets.bytes, this.#context.host.random.bytes(16)));
+  }
+
+  #cleaned(verdict: Pick<Finish, "state" | "resultJson" | "failure">): typeof verdict {
+    const { state, resultJson, failure } = verdict;
+    const safe = resultJson === null ? null : this.#secrets.text(resultJson);
+    return { state, resultJson: safe, failure: this.#secrets.json(failure) };
   }
 
   /** The final state: a stop from outside outweighs how the work ended, unless the work had ended before it. */
@@ -261,19 +300,35 @@ export class Attempt {
         await subscription.next(this.#stopper.ended);
       }
     } catch (error) {
-      this.#cannotRecord(error);
+      if (!this.#stopper.ended.aborted) this.cannotRecord(error);
     } finally {
       subscription.close();
     }
   }
 
   async #isCancelled(): Promise<boolean> {
-    const job = await this.#context.store.jobs.find(this.#job.id);
+    const job = await this.#insist(() => this.#context.store.jobs.find(this.#job.id));
     if (job?.cancel) this.#stopper.stop("cancel");
     return this.#stopper.reason !== null;
   }
 
-  #cannotRecord(error: unknown): void {
+  /** A full disk is named, with what is left of it. */
+  async #failureOf(error: unknown): Promise<JobFailure> {
+    if (codeOf(error) !== "ENOSPC") return failureOf(error);
+    const { host: { files }, store } = this.#context;
+    const space = await files.space(store.runDirectory);
+    const left = space === null ? "" : ` (${spaceLeft(space)})`;
+    const message = `Cannot run the job as the disk of ${this.#directory.scratch} is full${left}`;
+    return { code: "storage_full", message };
+  }
+
+  /** A server that is away for a while must not end a job: it is asked again as long as the job is ours. */
+  #insist<T>(read: () => Promise<T>): Promise<T> {
+    return insist(this.#context.host, AbortSignal.any([this.#lost.signal, this.#stopper.ended]), read);
+  }
+
+  /** Stops the job, as nothing more can be recorded of it. */
+  cannotRecord(error: unknown): void {
     this.#stopper.stop(isGlassboxError(error, "fenced") ? "fenced" : "storage", error);
   }
 }
@@ -299,7 +354,13 @@ export function failureOf(error: unknown): JobFailure {
   if (error instanceof StartFailure) return { code: error.code, message: error.message };
   if (isGlassboxError(error, "storage_full")) return { code: "storage_full", message: error.message };
   if (error instanceof GlassboxError) return { code: "internal", message: error.message };
-  const code = String((error as { code?: unknown } | null)?.code ?? "");
-  if (code === "ENOSPC") return { code: "storage_full", message: "Cannot run the job as the disk is full" };
+  const code = codeOf(error);
+  if (code === "EMFILE" || code === "ENFILE") {
+    return { code: "start_failed", message: `Cannot run the job as too many files are open (${code})` };
+  }
   return { code: "internal", message: `Cannot run the job: ${messageOf(error)}` };
+}
+
+function codeOf(error: unknown): string {
+  return String((error as { code?: unknown } | null)?.code ?? "");
 }

@@ -12,12 +12,24 @@ const SavedOutcome = z.lazy(() =>
       resultJson: z.string().nullable(),
       failure: z.any(),
       evidence: z.any(),
+      droppedProgress: z.number().default(0),
     }),
     chunks: z.array(z.object({ firstSeq: z.number(), lastSeq: z.number(), frames: z.string() })),
   })
 );
 
 const OUTCOME_BYTES_MAX = 64 * 1024 * 1024;
+
+/** How an attempt ended, with its last lines. */
+export interface Outcome {
+  readonly finish: Finish;
+  readonly last: Captured;
+}
+
+/** Where the files of a job's KBase call lie while it runs, the caller's token among them. */
+export function callDirectory(runDirectory: string, jobId: string): string {
+  return `${runDirectory}/kbase/${jobId}`;
+}
 
 /** The private directory of an attempt: its scratch space, and its outcome until that is in the database. */
 export class AttemptDirectory {
@@ -48,6 +60,17 @@ export class AttemptDirectory {
     await this.#files.makeDirectory(this.scratch, 0o700);
   }
 
+  /** Keeps what tells secrets, without being them, for whoever records the output after a crash. */
+  async saveSeal(sealed: string): Promise<void> {
+    await this.#files.writeAtomic(`${this.#root}/sealed`, new TextEncoder().encode(sealed), { mode: 0o600 });
+  }
+
+  /** What `saveSeal` kept; null where there was nothing to hide. */
+  async readSeal(): Promise<string | null> {
+    if (await this.#files.info(`${this.#root}/sealed`) === null) return null;
+    return new TextDecoder().decode(await this.#files.read(`${this.#root}/sealed`, OUTCOME_BYTES_MAX));
+  }
+
   /**
    * Notes how the attempt ended before that is committed: should this process die between the two, whoever
    * starts next records what happened instead of calling the attempt lost.
@@ -61,7 +84,7 @@ export class AttemptDirectory {
   }
 
   /** What `saveOutcome` noted, or null when nothing usable is there. */
-  async readOutcome(): Promise<{ finish: Finish; last: Captured } | null> {
+  async readOutcome(): Promise<Outcome | null> {
     try {
       const bytes = await this.#files.read(`${this.#root}/outcome.json`, OUTCOME_BYTES_MAX);
       const saved = SavedOutcome.parse(JSON.parse(new TextDecoder().decode(bytes)));

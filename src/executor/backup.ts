@@ -107,7 +107,7 @@ async function settleCopy(host: Host, options: StoreOptions): Promise<number> {
       for (const job of held.running) {
         const fence = { jobId: job.id, worker: worker.id, epoch: job.epoch };
         const finish = { state: "failed" as const, resultJson: null, failure: LOST, evidence: null };
-        await store.jobs.finish(fence, finish, await lastWords({ store }, job.id));
+        await store.jobs.finish(fence, finish, await lastWords({ store }, job, fence));
       }
       for (const jobId of held.reserved) await store.jobs.abandon(jobId, worker.id, LOST);
       lost += held.running.length + held.reserved.length;

@@ -5,6 +5,7 @@ import type { Host, SpawnRequest } from "../core/host.ts";
 import type { Job } from "../core/job.ts";
 import { baseName } from "../core/paths.ts";
 import type { Command } from "../core/task.ts";
+import { SURROUNDINGS_VARIABLE } from "./kbase_surroundings.ts";
 
 /** What programs are told so that they write at once, for those that listen to their environment. */
 const UNBUFFERED: Readonly<Record<string, string>> = { PYTHONUNBUFFERED: "1" };
@@ -13,7 +14,7 @@ const UNBUFFERED: Readonly<Record<string, string>> = { PYTHONUNBUFFERED: "1" };
 const WITHHELD = ["BUN_BE_BUN", "GLASSBOX_DB_TOKEN"];
 
 /** What a shell says about the process it started, which is us: of an attempt it would be untrue. */
-const ABOUT_US = ["_", "OLDPWD"];
+const ABOUT_US = ["_", "OLDPWD", SURROUNDINGS_VARIABLE];
 
 /** Which database an attempt belongs to: a copy has the same id, but lies elsewhere, and owns none of its processes. */
 export interface MarkedDatabase {

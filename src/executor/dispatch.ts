@@ -6,6 +6,7 @@ import type { Host } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
 import { fieldErrors } from "../core/schema.ts";
 import { type FunctionTask, taskFailure, type TaskRegistry } from "../core/task.ts";
+import { kbaseSurroundings } from "./kbase_surroundings.ts";
 import { taskContext } from "./task_context.ts";
 
 /** What the executor writes to the standard input of a child that is to run a task. */
@@ -60,7 +61,9 @@ async function runTask(
   const abort = new AbortController();
   const off = host.signals.on(() => abort.abort());
   const { jobId, epoch, directory } = order;
-  const context = taskContext({ jobId, epoch, directory, signal: abort.signal }, {
+  const kbase = kbaseSurroundings(host.processes.environment);
+  const { files, databases } = host;
+  const context = taskContext({ jobId, epoch, directory, signal: abort.signal, files, databases, kbase }, {
     send,
     log: (stream, bytes) => host.terminal[stream].write(bytes),
     save: (path, bytes) => host.files.writeAtomic(path, bytes),
@@ -70,12 +73,17 @@ async function runTask(
     await send({ type: "result", value: result as never });
     return EXIT.completed;
   } catch (error) {
-    await send({ type: "failure", ...taskFailure(error) } as ControlMessage);
+    // KBase's callers are promised the stack; it depends on how the program was built, so no other job keeps it.
+    const stack = kbase !== null && error instanceof Error ? error.stack : undefined;
+    const trace = stack === undefined ? {} : { trace: stack.slice(0, TRACE_LENGTH_MAX) };
+    await send({ type: "failure", ...taskFailure(error), ...trace } as ControlMessage);
     return EXIT.failed;
   } finally {
     off();
   }
 }
+
+const TRACE_LENGTH_MAX = 16_000;
 
 async function readOrder(host: Host): Promise<z.infer<typeof Order>> {
   const pieces: Uint8Array[] = [];

@@ -3,10 +3,11 @@ import type { FileLock } from "../core/host.ts";
 import type { Job, JobFailure, LineEnd, PartialLine, Worker } from "../core/job.ts";
 import { directoryOf } from "../core/paths.ts";
 import { encodeFrames } from "../logs/frames.ts";
-import { replayKept } from "../logs/replay.ts";
+import { replayKept, storedBytes } from "../logs/replay.ts";
+import { sealedStream } from "../logs/sealed_secrets.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
-import { AttemptDirectory } from "./attempt_directory.ts";
+import { AttemptDirectory, callDirectory, type Outcome } from "./attempt_directory.ts";
 import { attemptMarker, keeperMarker } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { recordEnd } from "./retry.ts";
@@ -70,6 +71,13 @@ async function reapWorker(context: ExecutorContext, worker: Worker, silence?: Si
   }
 }
 
+/** True when this machine can tell that a worker is dead; over a server the silence of one elsewhere is no proof yet. */
+export async function isProvenDead(context: ExecutorContext, worker: Worker): Promise<boolean> {
+  const lock = await freeLock(context, worker, livenessPath(context.store.runDirectory, worker.id));
+  lock?.release();
+  return lock !== null;
+}
+
 /** The dead worker's own lock, held so that two starters do not settle the same worker at once; null if it lives. */
 async function freeLock(context: ExecutorContext, worker: Worker, path: string): Promise<FileLock | null> {
   const { host, store } = context;
@@ -99,14 +107,20 @@ async function settle(context: ExecutorContext, worker: Holder): Promise<Reaped[
   for (const jobId of held.reserved) {
     const message = "The command line that was about to run this job died before it could";
     if (await context.store.jobs.abandon(jobId, worker.id, { code: "lost", message })) {
+      await context.host.files.remove(callDirectory(context.store.runDirectory, jobId));
       reaped.push({ worker: worker.id, jobId, as: "lost" });
     }
   }
   return reaped;
 }
 
-/** Ends a job that nobody attends any more: kills what is left of it, and records its outcome if that is known. */
-export async function settleJob(context: ExecutorContext, worker: Holder, job: Job): Promise<Reaped["as"]> {
+/** Ends a job that nobody attends any more: kills what is left of it, and records its outcome if it is `known` or noted. */
+export async function settleJob(
+  context: ExecutorContext,
+  worker: Holder,
+  job: Job,
+  known: Outcome | null = null,
+): Promise<Reaped["as"]> {
   const marker = attemptMarker(context.store, job.id, job.epoch);
   await context.host.processes.killMarked(`${marker.name}=${marker.value}`);
   await keeperEnds(context, job);
@@ -115,7 +129,9 @@ export async function settleJob(context: ExecutorContext, worker: Holder, job: J
   // Two who replay the same output at once would mix up its numbers.
   const lock = await directory.lock(locks);
   try {
-    return await recordTruth(context, worker, job, directory);
+    const as = await recordTruth(context, worker, job, directory, known);
+    await files.remove(callDirectory(context.store.runDirectory, job.id));
+    return as;
   } finally {
     lock?.release();
   }
@@ -125,7 +141,10 @@ const KEEPER_LOOK_MS = 5;
 const KEEPER_WAIT_MS = 5_000;
 
 /** The keeper ends by itself once all that wrote is dead; only a process that hides from us can hold it up. */
-async function keeperEnds({ host, store }: ExecutorContext, job: Job): Promise<void> {
+export async function keeperEnds(
+  { host, store }: ExecutorContext,
+  job: Pick<Job, "id" | "epoch">,
+): Promise<void> {
   const { name, value } = keeperMarker(store, job.id, job.epoch);
   const marker = `${name}=${value}`;
   const giveUpMs = host.clock.monotonicMs() + KEEPER_WAIT_MS;
@@ -140,15 +159,17 @@ async function recordTruth(
   worker: Holder,
   job: Job,
   directory: AttemptDirectory,
+  known: Outcome | null,
 ): Promise<Reaped["as"]> {
   const fence: Fence = { jobId: job.id, worker: worker.id, epoch: job.epoch };
-  const outcome = await directory.readOutcome();
+  const outcome = known ?? await directory.readOutcome();
   const ended = { job, fence, keepFor: null };
   if (outcome !== null) {
     await recordEnd(context, ended, outcome.finish, outcome.last);
   } else {
     const finish: Finish = { state: "failed", resultJson: null, failure: lost(worker), evidence: null };
-    const last = await keptWords(context, worker, job, fence, directory) ?? await lastWords(context, job.id);
+    const last = await keptWords(context, worker, job, fence, directory) ??
+      await lastWords(context, job, fence);
     await recordEnd(context, ended, finish, last);
   }
   await directory.remove();
@@ -167,7 +188,14 @@ async function keptWords(
   directory: AttemptDirectory,
 ): Promise<Captured | null> {
   if (worker.bootId !== host.about.bootId) return null;
-  const kept = { jobId: job.id, epoch: job.epoch, outputBytesMax: job.outputBytesMax, files: directory.kept };
+  const sealed = await directory.readSeal();
+  const kept = {
+    jobId: job.id,
+    epoch: job.epoch,
+    outputBytesMax: job.outputBytesMax,
+    files: directory.kept,
+    cleaner: sealed === null ? undefined : () => sealedStream(sealed),
+  };
   const replayed = await replayKept(
     store,
     host,
@@ -175,21 +203,26 @@ async function keptWords(
     (captured) => store.jobs.recordOutput(fence, captured),
   );
   if (replayed === null) return null;
-  const { droppedLines, droppedBytes } = replayed.totals;
-  if (droppedLines > 0) {
-    const { outputBytesMax } = job;
-    const data = { droppedLines, droppedBytes, outputBytesMax };
-    await store.jobs.recordEvents(fence, [{ kind: "output_dropped", data }]);
-  }
+  await tellDropped(store, job, fence, replayed.totals);
   return { chunks: replayed.last.chunks, partials: { stdout: null, stderr: null } };
 }
 
-/** Unfinished text that was already shown becomes lines, so that nothing a watcher saw disappears. */
-export async function lastWords(context: Pick<ExecutorContext, "store">, jobId: string): Promise<Captured> {
-  const partials = await context.store.lines.partials(jobId);
+/**
+ * Unfinished text that was already shown becomes lines, so that nothing a watcher saw disappears; except what is
+ * beyond the job's bound, as the text of one stream was within it only as long as the other's did not count.
+ */
+export async function lastWords(
+  { store }: Pick<ExecutorContext, "store">,
+  job: Job,
+  fence: Fence,
+): Promise<Captured> {
+  const partials = await store.lines.partials(job.id);
   if (partials.length === 0) return { chunks: [], partials: {} };
-  const firstSeq = await context.store.lines.lastSeq(jobId) + 1;
-  const lines = partials.map((partial: PartialLine, index) => ({
+  const stored = await storedBytes(store, job.id, job.epoch);
+  const { kept, dropped } = withinBound(partials, job.outputBytesMax - stored.stdout - stored.stderr);
+  await tellDropped(store, job, fence, dropped);
+  const firstSeq = await store.lines.lastSeq(job.id) + 1;
+  const lines = kept.map((partial: PartialLine, index) => ({
     seq: firstSeq + index,
     stream: partial.stream,
     atMs: partial.atMs,
@@ -197,7 +230,35 @@ export async function lastWords(context: Pick<ExecutorContext, "store">, jobId: 
     bytes: partial.bytes,
   }));
   const chunk = { firstSeq, lastSeq: firstSeq + lines.length - 1, frames: encodeFrames(lines) };
-  return { chunks: [chunk], partials: { stdout: null, stderr: null } };
+  return { chunks: kept.length === 0 ? [] : [chunk], partials: { stdout: null, stderr: null } };
+}
+
+function withinBound(partials: readonly PartialLine[], bytesMax: number) {
+  const kept: PartialLine[] = [];
+  const dropped = { droppedLines: 0, droppedBytes: 0 };
+  let left = bytesMax;
+  for (const partial of partials) {
+    const { length } = partial.bytes;
+    if (length <= left) {
+      kept.push(partial);
+      left -= length;
+    } else {
+      dropped.droppedLines++;
+      dropped.droppedBytes += length;
+    }
+  }
+  return { kept, dropped };
+}
+
+async function tellDropped(
+  store: ExecutorContext["store"],
+  { outputBytesMax }: Job,
+  fence: Fence,
+  { droppedLines, droppedBytes }: { readonly droppedLines: number; readonly droppedBytes: number },
+): Promise<void> {
+  if (droppedLines === 0) return;
+  const data = { droppedLines, droppedBytes, outputBytesMax };
+  await store.jobs.recordEvents(fence, [{ kind: "output_dropped", data }]);
 }
 
 function lost(worker: Holder): JobFailure {

@@ -4,6 +4,7 @@ import type { ControlMessage } from "../core/control.ts";
 import type { JobFailure } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { isInside, resolvePath } from "../core/paths.ts";
+import type { Secrets } from "../logs/secrets.ts";
 import type { Fence } from "../store/transitions.ts";
 import { ArtifactWriter } from "./artifact_writer.ts";
 import type { ExecutorContext } from "./context.ts";
@@ -11,6 +12,14 @@ import { readControl } from "./control_reader.ts";
 
 /** What a task said about its own outcome; the last word counts. */
 export type Said = { readonly result: unknown } | { readonly failure: JobFailure };
+
+export interface ReportsOptions {
+  readonly fence: Fence;
+  readonly scratch: string;
+  /** Cleaned away from everything that is recorded. */
+  readonly secrets: Secrets;
+  readonly onFailure: (error: unknown) => void;
+}
 
 /**
  * Records what an attempt reports besides its output: progress, events, artifacts, and the word about its
@@ -21,6 +30,7 @@ export class Reports {
   #context: ExecutorContext;
   #fence: Fence;
   #scratch: string;
+  #secrets: Secrets;
   #onFailure: (error: unknown) => void;
   #order: Promise<void> = Promise.resolve();
   #said: Said | null = null;
@@ -28,12 +38,13 @@ export class Reports {
   #taskEvents = 0;
   #refusals = 0;
 
-  constructor(context: ExecutorContext, fence: Fence, scratch: string, onFailure: (error: unknown) => void) {
+  constructor(context: ExecutorContext, { fence, scratch, secrets, onFailure }: ReportsOptions) {
     this.#context = context;
     this.#fence = fence;
     this.#scratch = scratch;
+    this.#secrets = secrets;
     this.#onFailure = onFailure;
-    this.artifacts = new ArtifactWriter(context.host.files, context.store.artifacts, fence);
+    this.artifacts = new ArtifactWriter(context.host.files, context.store.artifacts, fence, secrets);
   }
 
   /** What the task said about its outcome, once `settled`. */
@@ -59,7 +70,7 @@ export class Reports {
   }
 
   event(kind: string, data: unknown): void {
-    void this.record(() => this.#context.store.jobs.recordEvents(this.#fence, [{ kind, data }]));
+    void this.record(() => this.#write(kind, data));
   }
 
   /** Puts a write into the order of reports; a failing one stops the attempt rather than being lost silently. */
@@ -88,7 +99,8 @@ export class Reports {
         this.#said = { result: message.value };
         return;
       case "failure": {
-        const { type: _, ...failure } = message;
+        const { type: _, trace, ...failure } = message;
+        if (trace !== undefined) await this.#write("trace", { text: trace });
         this.#said = { failure: failure as JobFailure };
       }
     }
@@ -135,6 +147,7 @@ export class Reports {
   }
 
   async #write(kind: string, data: unknown): Promise<void> {
-    await this.#context.store.jobs.recordEvents(this.#fence, [{ kind, data }]);
+    const safe = this.#secrets.json(data);
+    await this.#context.store.jobs.recordEvents(this.#fence, [{ kind, data: safe }]);
   }
 }

@@ -5,6 +5,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import type { ExecutorContext } from "./context.ts";
+import { spendReserve } from "./reserve.ts";
 
 /** Trying again cannot help: the same request would meet the same refusal. */
 const HOPELESS: readonly FailureCode[] = ["invalid_input", "bad_output", "output_too_large"];
@@ -34,8 +35,22 @@ export interface Ended {
   readonly keepFor: string | null;
 }
 
-/** Records how an attempt ended: another one to come, or the job's final state. */
+/** Records how an attempt ended, on a full disk with the reserve: another one to come, or the job's final state. */
 export async function recordEnd(
+  context: ExecutorContext,
+  ended: Ended,
+  finish: Finish,
+  last: Captured,
+): Promise<void> {
+  try {
+    await recordOnce(context, ended, finish, last);
+  } catch (error) {
+    if (!isGlassboxError(error, "storage_full") || !await spendReserve(context)) throw error;
+    await recordOnce(context, ended, finish, last);
+  }
+}
+
+async function recordOnce(
   context: ExecutorContext,
   ended: Ended,
   finish: Finish,
@@ -45,16 +60,15 @@ export async function recordEnd(
   const { job, fence, keepFor } = ended;
   if (!mayRetry(job, finish)) return await finishForGood(context, fence, finish, last);
   const delayMs = backoffDelayMs(host.random, job.backoffMs, job.epoch);
-  const retry = { failure: finish.failure!, evidence: finish.evidence, delayMs, reservedFor: keepFor };
+  const retry = { ...told(finish), failure: finish.failure!, delayMs, reservedFor: keepFor };
   if (await store.jobs.retry(fence, retry, last)) return;
   // Someone asked the job to stop while it failed: the output is stored by now, and there is no next attempt.
-  const cancelled: Finish = {
-    state: "cancelled",
-    resultJson: null,
-    failure: null,
-    evidence: finish.evidence,
-  };
+  const cancelled: Finish = { ...told(finish), state: "cancelled", resultJson: null, failure: null };
   await store.jobs.finish(fence, cancelled, { chunks: [], partials: {} });
+}
+
+function told({ evidence, droppedProgress = 0 }: Finish): Pick<Finish, "evidence" | "droppedProgress"> {
+  return { evidence, droppedProgress };
 }
 
 /** A server may refuse a row that an embedded file would take; the job must end all the same, and say why. */

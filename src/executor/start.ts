@@ -1,6 +1,6 @@
 import { parseWith } from "../core/schema.ts";
 import { type GlassboxError, isGlassboxError, messageOf } from "../core/errors.ts";
-import type { Child, ChildExit, SpawnRequest } from "../core/host.ts";
+import type { Child, ChildExit, Host, SpawnRequest } from "../core/host.ts";
 import type { Job, JobFailure, StreamName } from "../core/job.ts";
 import { baseName, resolvePath } from "../core/paths.ts";
 import { LIMITS } from "../core/limits.ts";
@@ -15,6 +15,7 @@ import {
 import { attemptEnvironment, dispatchRequest, keeperMarker, programRequest } from "./command.ts";
 import type { ExecutorContext } from "./context.ts";
 import { StartFailure } from "./start_failure.ts";
+import { kbaseSurroundings } from "./kbase_surroundings.ts";
 import { taskContext } from "./task_context.ts";
 import type { Reports } from "./reports.ts";
 
@@ -58,7 +59,7 @@ async function startProgram(
   const env = attemptEnvironment(host, store, request.job, {
     scratch: request.scratch,
     cwd,
-    env: command.env,
+    env: { ...command.env, ...context.confidential?.environmentOf(request.job.id) },
   });
   await demandDirectory(context, cwd);
   const [found, asked] = await Promise.all([
@@ -66,12 +67,13 @@ async function startProgram(
     programRequest(host, command, cwd, env),
   ]);
   if ("missing" in found) throw missingProgram(command.program, found.missing);
+  const memory = new MemoryWatch(host);
   const child = await spawn(context, request, asked, command.program);
   return {
     child,
     program: command.program,
     end: async (exit) => {
-      const failure = exitFailure(exit);
+      const failure = exitFailure(exit, memory);
       if (failure !== null) return { failure };
       const missing = await collectOutputs(context, request.reports, command, cwd);
       return missing ?? { result: task.result({ exitCode: 0 }) };
@@ -86,7 +88,11 @@ async function startDispatch(
 ): Promise<Started> {
   const { host, store } = context;
   const { job, scratch, reports } = request;
-  const env = attemptEnvironment(host, store, job, { scratch, cwd: scratch, env: {} });
+  const env = attemptEnvironment(host, store, job, {
+    scratch,
+    cwd: scratch,
+    env: context.confidential?.environmentOf(job.id) ?? {},
+  });
   const order = JSON.stringify({
     task: task.name,
     input: job.input,
@@ -94,6 +100,7 @@ async function startDispatch(
     epoch: job.epoch,
     directory: scratch,
   });
+  const memory = new MemoryWatch(host);
   const child = await spawn(
     context,
     request,
@@ -106,7 +113,7 @@ async function startDispatch(
     end: (exit) => {
       const said = reports.said;
       if (said !== null && "failure" in said) return Promise.resolve(said);
-      const failure = exitFailure(exit);
+      const failure = exitFailure(exit, memory);
       if (failure !== null) return Promise.resolve({ failure });
       if (said === null) return Promise.resolve(endedSilently(task));
       return Promise.resolve(checkResult(task, said.result));
@@ -128,11 +135,16 @@ async function runInline(
 
 function inlineContext(context: ExecutorContext, request: StartRequest): TaskContext {
   const { job, scratch, signal, reports } = request;
-  return taskContext({ jobId: job.id, epoch: job.epoch, directory: scratch, signal }, {
-    send: (message) => reports.take(message),
-    log: request.log,
-    save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
-  });
+  const kbase = kbaseSurroundings(context.confidential?.environmentOf(job.id) ?? {});
+  const { files, databases } = context.host;
+  return taskContext(
+    { jobId: job.id, epoch: job.epoch, directory: scratch, signal, files, databases, kbase },
+    {
+      send: (message) => reports.take(message),
+      log: request.log,
+      save: (path, bytes) => context.host.files.writeAtomic(path, bytes),
+    },
+  );
 }
 
 /** A result is believed only after the task's own schema has accepted it. */
@@ -154,9 +166,34 @@ function endedSilently(task: Task): Ending {
   return { failure: { code: "task_failed", message: `Task ${task.name} ended without a result` } };
 }
 
+/** Whether the kernel has killed anything for lack of memory since the program was started. */
+class MemoryWatch {
+  readonly #host: Host;
+  readonly #before: number | null;
+
+  constructor(host: Host) {
+    this.#host = host;
+    this.#before = host.processes.killedForMemory();
+  }
+
+  get ranOut(): boolean {
+    const now = this.#host.processes.killedForMemory();
+    return this.#before !== null && now !== null && now > this.#before;
+  }
+}
+
+/** What a shell says of a program that was killed. */
+const KILLED = 128 + 9;
+
 function exitFailure(
   exit: ChildExit,
-): { code: "program_failed" | "program_signalled"; message: string } | null {
+  memory: MemoryWatch,
+): { code: "program_failed" | "program_signalled" | "out_of_memory"; message: string } | null {
+  if ((exit.signal === "SIGKILL" || exit.code === KILLED) && memory.ranOut) {
+    const message = "The program was killed while the kernel killed for lack of memory: " +
+      "give it more, or have it take less";
+    return { code: "out_of_memory", message };
+  }
   if (exit.signal !== null) {
     return { code: "program_signalled", message: `The program was ended by signal ${exit.signal}` };
   }

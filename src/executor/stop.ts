@@ -12,6 +12,7 @@ export class Stopper {
   readonly #graceMs: number;
   readonly #abort = new AbortController();
   readonly #ended = new AbortController();
+  readonly #insisted = new AbortController();
   #reason: StopReason | null = null;
   #cause: unknown = null;
   #signalGroup: ((signal: SignalName) => void) | null = null;
@@ -51,7 +52,13 @@ export class Stopper {
 
   /** Kills at once, without the rest of the grace period. */
   insist(): void {
+    this.#insisted.abort();
     this.#signalGroup?.("SIGKILL");
+  }
+
+  /** Aborts when the grace period is over, for all that the attempt started. */
+  get insisted(): AbortSignal {
+    return this.#insisted.signal;
   }
 
   /** Stops after `ms` unless the attempt has ended by then; null never does. */

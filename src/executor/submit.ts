@@ -62,6 +62,11 @@ export async function prepareJob(
   };
 }
 
+/** What keeps a job from being submitted once more: it may still end well by itself. */
+export function jobNotFinal({ id, state }: Job): GlassboxError {
+  return new GlassboxError("job_not_final", `Cannot retry job ${id} as it must be final: it is ${state}`);
+}
+
 /** The request that an older job was made from, to submit it once more; without its key, which is taken. */
 export function requestOf(job: Job): JobRequest {
   return {

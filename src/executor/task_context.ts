@@ -12,7 +12,7 @@ export interface TaskOutlet {
 
 /** The one TaskContext there is; what differs between a child and inline is only the outlet. */
 export function taskContext(
-  identity: Pick<TaskContext, "jobId" | "epoch" | "directory" | "signal">,
+  identity: Pick<TaskContext, "jobId" | "epoch" | "directory" | "signal" | "files" | "databases" | "kbase">,
   outlet: TaskOutlet,
 ): TaskContext {
   const encoder = new TextEncoder();

@@ -1,17 +1,21 @@
-import { asGlassboxError, GlassboxError } from "../core/errors.ts";
+import { asGlassboxError, GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { FileLock } from "../core/host.ts";
 import type { Job } from "../core/job.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { LaunchMode } from "../core/launch.ts";
 import { VERSION } from "../core/version.ts";
 import type { Subscription } from "../store/changes.ts";
 import { QUEUE_TOPIC } from "../store/jobs.ts";
-import type { NewJob } from "../store/transitions.ts";
+import type { ClaimFilter, NewJob } from "../store/transitions.ts";
 import { Attempt } from "./attempt.ts";
+import type { Outcome } from "./attempt_directory.ts";
 import type { ExecutorContext } from "./context.ts";
 import { Lease } from "./lease.ts";
 import { livenessPath, reap, settleJob } from "./reaper.ts";
+import { keepReserve } from "./reserve.ts";
 import { Silence } from "./silence.ts";
 import { idMaker } from "./submit.ts";
+import { sweep } from "./sweep.ts";
 
 export interface WorkerOptions {
   readonly launch: LaunchMode;
@@ -20,6 +24,8 @@ export interface WorkerOptions {
   readonly queues: readonly string[];
   /** Told about what no job's row can hold, such as a database that can't be written. */
   readonly onError: (error: GlassboxError, jobId: string | null) => void;
+  /** Told of what nobody has to act on at once. */
+  readonly onWarning?: (text: string) => void;
 }
 
 /** A job that a command line asked for. */
@@ -36,6 +42,18 @@ export interface RunningJob {
 /** How often a worker looks for others that died, besides at its start. */
 const REAP_EVERY_MS = 1_000;
 
+/** How often a worker that waits for a delayed job looks at the time again. */
+const DUE_LOOK_MS = 5_000;
+
+/** After another worker was faster: it may have left something, and its commit may have come before our look. */
+const LOOK_AGAIN_MS = 25;
+
+/** How many such looks before it also looks for what it alone can end, of attempts that were settled elsewhere. */
+const LOOKS_PER_SWEEP = 10;
+
+/** How often it is made sure that the database file is still the one that was opened. */
+const LOOK_EVERY_MS = 1_000;
+
 /**
  * A process's right and duty to run jobs. While it lives it keeps its lock file locked; jobs it claims are its
  * own until they are final. `close` it when it has ended, or its jobs are reaped as those of a dead worker.
@@ -49,7 +67,14 @@ export class Worker {
   #draining = new AbortController();
   #lease: Lease | null = null;
   #unattended: ReadonlySet<string> = new Set();
+  /** Attempts that began although the answer to their claim was lost; should it come after all, it is old news. */
+  #startedLate = new Set<string>();
   #lostBy: GlassboxError | null = null;
+  /** Attempts whose end could not be recorded when it came, and how they ended where that is known. */
+  #unrecorded = new Map<string, Outcome | null>();
+  #walIsLarge = false;
+  #closed = new AbortController();
+  #outdatedBy: GlassboxError | null = null;
 
   private constructor(context: ExecutorContext, options: WorkerOptions, id: string, lock: FileLock) {
     this.#context = context;
@@ -70,12 +95,51 @@ export class Worker {
   }
 
   async register(): Promise<void> {
+    await this.#context.store.workers.register(this.#row);
+    this.#keepLease();
+  }
+
+  get #row() {
+    return { id: this.id, launch: this.#options.launch, version: VERSION };
+  }
+
+  #keepLease(): void {
     const { store, host } = this.#context;
-    await store.workers.register({ id: this.id, launch: this.#options.launch, version: VERSION });
     // The lock file says more than heartbeats could, wherever everyone who reads the database can see it.
-    if (store.isEmbedded) return;
+    if (store.isEmbedded) return void this.#attendFile();
     this.#lease = new Lease(host.clock, store.workers, this.id, (why) => this.#lost(why));
     void this.#lease.keep();
+  }
+
+  /** A program may be silent for hours, and its database deleted meanwhile. */
+  async #attendFile(): Promise<void> {
+    const { store, host: { clock } } = this.#context;
+    while (!this.#closed.signal.aborted && this.#lostBy === null) {
+      await store.checkPlace().catch((error) => this.#report(error, null));
+      await keepReserve(this.#context);
+      await this.#lookAtWal();
+      await clock.sleep(LOOK_EVERY_MS, this.#closed.signal);
+    }
+  }
+
+  /** Told once, and again only after the log was small. */
+  async #lookAtWal(): Promise<void> {
+    const bytes = await this.#context.store.walBytes();
+    const isLarge = bytes > LIMITS.walWarnBytes;
+    if (isLarge && !this.#walIsLarge) {
+      this.#options.onWarning?.(
+        `the write-ahead log of ${this.#context.store.display} has grown to ${bytes} bytes: a program that reads ` +
+          "the database for long keeps it from being emptied",
+      );
+    }
+    this.#walIsLarge = isLarge;
+  }
+
+  /** The database is gone: what runs is ended, as nothing about it could ever be found again. */
+  #abandon(error: GlassboxError): void {
+    this.#lostBy = error;
+    this.#draining.abort();
+    for (const { attempt } of this.#running.values()) attempt.abandon(error);
   }
 
   /** Everything this worker held may run elsewhere by now: it kills what it runs, and records nothing. */
@@ -87,9 +151,14 @@ export class Worker {
     this.#lostBy = this.#report(new GlassboxError("lease_lost", message), null);
   }
 
-  /** True when others have taken over what this worker held. */
-  get isLost(): boolean {
-    return this.#lostBy !== null;
+  /** Why this worker had to let go of all that it held; null while it has not. */
+  get lostBy(): GlassboxError | null {
+    return this.#lostBy;
+  }
+
+  /** Why this worker may write nothing more: its database has a newer schema now; or null. */
+  get outdatedBy(): GlassboxError | null {
+    return this.#outdatedBy;
   }
 
   /** Ids of the jobs running now. */
@@ -102,13 +171,8 @@ export class Worker {
    * older job, which may be running elsewhere.
    */
   async runNew(job: NewJob): Promise<RunningJob> {
-    const { store } = this.#context;
-    // All three are asked for in one turn of the event loop, so they share one group commit, in this order.
-    const [, submitted, claimed] = await Promise.all([
-      this.register(),
-      store.jobs.submit(job),
-      store.jobs.claim(this.id, { jobId: job.id, queues: [], tasks: [] }),
-    ]);
+    const { claimed, ...submitted } = await this.#context.store.jobs.submitAndClaim(this.#row, job);
+    this.#keepLease();
     if (!submitted.created) return { ...submitted, started: false, done: Promise.resolve(null) };
     return { ...submitted, started: claimed !== null, done: this.#runToTheEnd(job.id, claimed) };
   }
@@ -121,9 +185,10 @@ export class Worker {
     const { store, host } = this.#context;
     const news = store.changes.subscribe(QUEUE_TOPIC);
     try {
-      for (let job = claimed;; job = await store.jobs.claim(this.id, { jobId, queues: [], tasks: [] })) {
+      const own = { jobId, queues: [], tasks: [] };
+      for (let job = claimed;; job = await this.#claimIfAny(own)) {
         const error = job === null ? null : await this.#start(job);
-        if (error !== null || this.isLost) return error ?? this.#lostBy;
+        if (error !== null || this.#lostBy !== null) return this.#lostBy ?? error;
         news.reset();
         const now = await store.jobs.get(jobId);
         if (now.state !== "queued") return null;
@@ -138,11 +203,12 @@ export class Worker {
     }
   }
 
+  /** A long wait is made of short ones: a wall clock may be set, and a machine may sleep meanwhile. */
   async #newsOrTime(news: Subscription, ms: number | null): Promise<void> {
     if (ms === null) return await news.next(this.#draining.signal);
     const over = new AbortController();
     const either = AbortSignal.any([over.signal, this.#draining.signal]);
-    void this.#context.host.clock.sleep(ms, either).then(() => over.abort());
+    void this.#context.host.clock.sleep(Math.min(ms, DUE_LOOK_MS), either).then(() => over.abort());
     await news.next(either);
     over.abort();
   }
@@ -161,8 +227,12 @@ export class Worker {
     } finally {
       subscription.close();
     }
-    await Promise.all([...this.#running.values()].map(({ done }) => done));
     await reaping;
+    // Claims that were committed just before the drain, and whose answers were lost, are ours to run as well.
+    if (!this.#context.store.isEmbedded && this.#lostBy === null) {
+      await this.#attendAll().catch(() => undefined);
+    }
+    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
 
   /** Stops claiming. What runs goes on to its end. */
@@ -189,10 +259,12 @@ export class Worker {
   /** A worker whose jobs could not be recorded does not say goodbye, so that the next start settles them. */
   async close(): Promise<void> {
     this.#lease?.end();
+    this.#closed.abort();
+    // Nothing can be recorded. The lock file stays, so that whoever brings the database back finds this worker dead.
+    if (isGlassboxError(this.#lostBy, "storage_gone")) return this.#lock.release();
     try {
-      // Twice, as the first look only notes what it finds. Nothing is being claimed any more.
-      await this.#settleUnattended();
-      await this.#settleUnattended();
+      await this.#attendAll();
+      await Promise.all([...this.#running.values()].map(({ done }) => done));
       await this.#context.store.workers.markStopped(this.id);
     } catch (error) {
       this.#lock.release();
@@ -202,25 +274,40 @@ export class Worker {
     this.#lock.release();
   }
 
-  /** Claims up to `places` jobs and starts them; gives the time until a delayed one is due, or null. */
+  /** Twice, as the first look only notes what it finds. To be called when nothing is being claimed any more. */
+  async #attendAll(): Promise<void> {
+    await this.#attendUnattended();
+    await this.#attendUnattended();
+  }
+
+  /** Looks first, as a claim in vain would take the write lock. */
+  async #claimIfAny(filter: ClaimFilter): Promise<Job | null> {
+    const { jobs } = this.#context.store;
+    return (await jobs.outlook(this.id, filter)).isClaimable ? await jobs.claim(this.id, filter) : null;
+  }
+
+  /** Claims up to `places` jobs and starts them; gives the time until it is worth looking again, null when only news can make it so. */
   async #claimSome(places: number): Promise<number | null> {
     const { store, registry, host } = this.#context;
     const { queues } = this.#options;
     const filter = { jobId: null, queues, tasks: registry.list().map((task) => task.name) };
+    // What is left of a full disk is for the jobs that run already.
+    if (!store.takesNew) return REAP_EVERY_MS;
     try {
-      // The first claim alone asks whether there is anything at all; the others then share one group commit.
+      // Only a look: a claim in vain would take the write lock, in every idle worker, at every commit of anybody.
+      const { isClaimable, dueMs } = await store.jobs.outlook(this.id, filter);
+      if (!isClaimable) return dueMs === null ? null : Math.max(1, dueMs - host.clock.nowMs());
       const first = await store.jobs.claim(this.id, filter);
-      if (first !== null) {
-        void this.#start(first);
-        const more = Array.from({ length: places - 1 }, () => store.jobs.claim(this.id, filter));
-        // A claim that failed must not keep those that succeeded from being started.
-        const outcomes = await Promise.allSettled(more);
-        for (const outcome of outcomes) {
-          if (outcome.status === "fulfilled" && outcome.value !== null) void this.#start(outcome.value);
-        }
+      if (first === null) return LOOK_AGAIN_MS;
+      void this.#start(first);
+      // The others share one group commit.
+      const more = Array.from({ length: places - 1 }, () => store.jobs.claim(this.id, filter));
+      // A claim that failed must not keep those that succeeded from being started.
+      const outcomes = await Promise.allSettled(more);
+      for (const outcome of outcomes) {
+        if (outcome.status === "fulfilled" && outcome.value !== null) void this.#start(outcome.value);
       }
-      const dueMs = await store.jobs.nextDueMs(queues);
-      return dueMs === null ? null : Math.max(1, dueMs - host.clock.nowMs());
+      return 1;
     } catch (error) {
       this.#report(error, null);
       return REAP_EVERY_MS;
@@ -228,11 +315,16 @@ export class Worker {
   }
 
   #start(job: Job): Promise<GlassboxError | null> {
+    const known = this.#running.get(job.id)?.done;
+    if (known !== undefined || this.#startedLate.has(keyOf(job))) return known ?? Promise.resolve(null);
     // A command line shows its job to the end, so a further attempt is its own as well.
     const keepFor = this.#options.launch === "run" ? this.id : null;
     const attempt = new Attempt(this.#context, job, this.id, keepFor);
     const done = attempt.run()
-      .then(() => null, (error) => this.#report(error, job.id))
+      .then(() => null, (error) => {
+        this.#unrecorded.set(keyOf(job), attempt.unrecorded);
+        return this.#report(error, job.id);
+      })
       .finally(() => {
         this.#running.delete(job.id);
         // A place became free: the claiming loop looks again.
@@ -244,17 +336,23 @@ export class Worker {
 
   async #reapFromTimeToTime(): Promise<void> {
     const silence = new Silence(this.#context.host.clock);
-    while (!this.#draining.signal.aborted) {
+    const report = (error: unknown) => void this.#report(error, null);
+    for (let look = 1; !this.#draining.signal.aborted; look++) {
       await this.#context.host.clock.sleep(REAP_EVERY_MS, this.#draining.signal);
-      if (!this.#draining.signal.aborted) {
-        await this.#settleUnattended().catch((error) => this.#report(error, null));
-        await reap(this.#context, silence).catch((error) => this.#report(error, null));
-      }
+      if (this.#draining.signal.aborted) return;
+      await this.#context.store.demandSchema().catch(report);
+      await this.#attendUnattended().catch(report);
+      await reap(this.#context, silence).catch(report);
+      if (look % LOOKS_PER_SWEEP === 0) await sweep(this.#context).catch(report);
     }
   }
 
-  /** Jobs of ours whose end could not be recorded when it came, as the disk was full or the database away. */
-  async #settleUnattended(): Promise<void> {
+  /**
+   * Jobs that are ours by their rows, but that nobody here attends: those whose end could not be recorded when it
+   * came, as the disk was full or the database away, are settled; those whose claim was committed while its answer
+   * was lost are run.
+   */
+  async #attendUnattended(): Promise<void> {
     const held = await this.#context.store.jobs.heldBy(this.id);
     // The answer to a claim may still be on its way to us, so only what two looks show was really left behind.
     const before = this.#unattended;
@@ -268,13 +366,44 @@ export class Worker {
       bootId: about.bootId,
     };
     for (const job of running) {
-      if (!this.#running.has(job.id)) await settleJob(this.#context, self, job);
+      if (this.#running.has(job.id)) continue;
+      if (this.#unrecorded.has(keyOf(job))) {
+        await settleJob(this.#context, self, job, this.#unrecorded.get(keyOf(job)));
+        this.#unrecorded.delete(keyOf(job));
+      } else await this.#startLate(job);
     }
+  }
+
+  /** What was running a moment ago may have ended since, or its claim been answered: only one that was never begun is. */
+  async #startLate(job: Job): Promise<void> {
+    const now = await this.#context.store.jobs.find(job.id);
+    if (this.#lostBy !== null || this.#running.has(job.id) || this.#unrecorded.has(keyOf(job))) return;
+    if (now?.state !== "running" || now.owner !== this.id || now.epoch !== job.epoch) return;
+    if (this.#startedLate.has(keyOf(job))) return;
+    void this.#start(now);
+    this.#startedLate.add(keyOf(job));
+  }
+
+  /** A newer glassbox has migrated the database: this one may write nothing more, and ends what it runs. */
+  #outdated(error: GlassboxError): void {
+    this.#outdatedBy = error;
+    this.#draining.abort();
+    for (const { attempt } of this.#running.values()) attempt.cannotRecord(error);
   }
 
   #report(error: unknown, jobId: string | null): GlassboxError {
     const known = asGlassboxError(error);
+    const isGone = isGlassboxError(known, "storage_gone");
+    // It is told once, and not for every write that met it.
+    if (isGone && this.#lostBy !== null) return known;
+    if (isGone) this.#abandon(known);
+    if (this.#outdatedBy !== null && known.code === this.#outdatedBy.code) return known;
+    if (isGlassboxError(known, "storage_newer_schema")) this.#outdated(known);
     this.#options.onError(known, jobId);
     return known;
   }
+}
+
+function keyOf(job: Pick<Job, "id" | "epoch">): string {
+  return `${job.id} ${job.epoch}`;
 }

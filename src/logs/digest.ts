@@ -7,6 +7,9 @@ import { follow } from "./follow.ts";
 /** Facts that differ between two runs of one job for no fault of theirs. */
 const CIRCUMSTANCES = ["worker", "pid", "actor", "delayMs"];
 
+/** How long a program was silent, and where its code lies, is a matter of the machine, not of the work. */
+const OF_THE_MACHINE = ["silent", "trace"];
+
 /** One SHA-256 for each part of what a job was asked and left; which of them differ tells where two runs differ. */
 export interface DigestParts {
   readonly request: string;
@@ -65,8 +68,7 @@ async function readOutput(
       hashes[line.stream].update(encoder.encode(`${line.bytes.length} ${line.end}\n`)).update(line.bytes);
       counts[line.stream]++;
     }
-    // How long a program was silent is a matter of the machine, not of the work.
-    events.push(...news.events.filter(({ kind }) => kind !== "silent"));
+    events.push(...news.events.filter(({ kind }) => !OF_THE_MACHINE.includes(kind)));
   }
   const digest = (stream: StreamName) => ({ lines: counts[stream], sha256: toHex(hashes[stream].digest()) });
   return { events, streams: { stdout: digest("stdout"), stderr: digest("stderr") } };

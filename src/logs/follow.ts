@@ -1,3 +1,4 @@
+import { isGlassboxError } from "../core/errors.ts";
 import type { JobEvent, JobState, LogLine, PartialLine } from "../core/job.ts";
 import { jobNotFound } from "../store/jobs.ts";
 import type { Store } from "../store/store.ts";
@@ -29,6 +30,9 @@ export interface News {
  */
 const PAGE = { chunks: 4, events: 50 };
 
+/** A watcher of a living job looks again so often, some 200 ms apart, while a database server cannot be reached. */
+const FAILURES_MAX = 50;
+
 /**
  * Follows a job: first all that is stored, then what comes, by one and the same query, so that a watcher who
  * returns with its last numbers misses nothing and sees nothing twice. Ends when the job is final and all of it
@@ -38,10 +42,21 @@ export async function* follow(store: Store, jobId: string, options: FollowOption
   const subscription = store.changes.subscribe(jobId);
   let { afterLine, afterEvent } = options;
   let shown = "";
+  let failures = 0;
   try {
     while (!options.signal?.aborted) {
       subscription.reset();
-      const sighting = await store.lines.after(jobId, afterLine, afterEvent, PAGE);
+      const sighting = await store.lines.after(jobId, afterLine, afterEvent, PAGE).catch((error) => {
+        if (!options.live || ++failures > FAILURES_MAX || !isGlassboxError(error, "storage_unreachable")) {
+          throw error;
+        }
+        return null;
+      });
+      if (sighting === null) {
+        await subscription.next(options.signal);
+        continue;
+      }
+      failures = 0;
       if (sighting.state === null) throw jobNotFound(jobId);
       const behind = sighting.chunks.length === PAGE.chunks;
       const news = toNews(sighting, sighting.state, afterLine, behind);

@@ -4,6 +4,7 @@ import type { Captured } from "../store/jobs.ts";
 import type { Store } from "../store/store.ts";
 import { streamBytes } from "./frames.ts";
 import { type OutputTotals, Recorder } from "./recorder.ts";
+import { Secrets, type SecretStream } from "./secrets.ts";
 
 const PAGE = { chunks: 16, events: 0 };
 const PIECE_BYTES = 256 * 1024;
@@ -15,6 +16,8 @@ export interface Kept {
   readonly outputBytesMax: number;
   /** The file of each stream, which holds all that the stream gave, from its first byte. */
   readonly files: Readonly<Record<StreamName, string>>;
+  /** Takes away, from each stream, what must not be recorded. */
+  readonly cleaner?: (() => SecretStream) | undefined;
 }
 
 /**
@@ -44,9 +47,11 @@ export async function replayKept(
   });
   for (const { stream, from, more } of rest) {
     if (!more) continue;
+    const cleaning = kept.cleaner?.() ?? Secrets.none.stream();
     for await (const piece of host.files.readPieces(kept.files[stream], PIECE_BYTES, from)) {
-      await recorder.push(stream, piece);
+      await recorder.push(stream, cleaning.push(piece));
     }
+    await recorder.push(stream, cleaning.end());
   }
   const last = await recorder.close();
   // Thrown only now, as every promise of the recorder is settled: what was committed is found stored next time.

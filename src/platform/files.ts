@@ -4,7 +4,7 @@ import * as fs from "node:fs/promises";
 import type { Stats } from "node:fs";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
-import type { FileInfo, FileKind, Files } from "../core/host.ts";
+import type { FileInfo, FileKind, Files, FileSpace } from "../core/host.ts";
 import { toHex } from "../core/bytes.ts";
 import { readBounded, readPieces } from "./file_reading.ts";
 import { isNothingThere } from "./node_error.ts";
@@ -23,6 +23,7 @@ export function createFiles(fifoWaitMs: number): Files {
     async makeDirectory(directory, mode) {
       await fs.mkdir(directory, mode === undefined ? { recursive: true } : { recursive: true, mode });
     },
+    syncDirectories,
     async list(directory) {
       return (await fs.readdir(directory)).sort();
     },
@@ -35,6 +36,7 @@ export function createFiles(fifoWaitMs: number): Files {
     async temporaryDirectory(prefix) {
       return await fs.mkdtemp(path.join(tmpdir(), prefix));
     },
+    space: (file) => spaceAt(file).catch(() => null),
   };
 }
 
@@ -48,7 +50,21 @@ function statOrNull(file: string): Promise<Stats | null> {
 }
 
 function toInfo(stats: Stats): FileInfo {
-  return { kind: kindOf(stats), sizeBytes: stats.size, mode: stats.mode & 0o7777 };
+  return {
+    kind: kindOf(stats),
+    sizeBytes: stats.size,
+    mode: stats.mode & 0o7777,
+    identity: `${stats.dev}:${stats.ino}`,
+  };
+}
+
+async function spaceAt(file: string): Promise<FileSpace> {
+  const { bavail, bsize, files, ffree } = await fs.statfs(file);
+  return {
+    freeBytes: bavail * bsize,
+    // Some file systems make room for files as they go, and say 0 of 0.
+    freeFiles: files === 0 ? Infinity : ffree,
+  };
 }
 
 function kindOf(stats: Stats): FileKind {
@@ -101,6 +117,14 @@ async function publish(from: string, to: string, { replace }: { replace: boolean
     await fs.rm(from);
   }
   await syncDirectory(path.dirname(to));
+}
+
+async function syncDirectories(directory: string): Promise<void> {
+  for (let at = directory;; at = path.dirname(at)) {
+    // Passing through a directory takes less than reading it, and some file systems cannot sync one at all.
+    await syncDirectory(at).catch(() => undefined);
+    if (at === path.dirname(at)) return;
+  }
 }
 
 async function syncDirectory(directory: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** The Host of a real machine: one implementation for Deno and Bun, made of `node:` builtins. */
 
 import process from "node:process";
-import type { Host, Network } from "../core/host.ts";
+import type { Databases, Host, Network } from "../core/host.ts";
 import { systemClock, systemRandom } from "./clock.ts";
 import { createFiles } from "./files.ts";
 import { fileLocks } from "./locks.ts";
@@ -39,6 +39,7 @@ export function createHost(options: HostOptions = {}): Host {
     terminal: createTerminal(),
     signals: systemSignals,
     network: lazyNetwork,
+    databases: lazyDatabases,
   };
 }
 
@@ -47,5 +48,17 @@ const lazyNetwork: Network = {
   async listen(request) {
     const { systemNetwork } = await import("./network.ts");
     return await systemNetwork.listen(request);
+  },
+};
+
+/** SQLite is loaded only by who opens a database. */
+const lazyDatabases: Databases = {
+  async openForeign(path, display) {
+    const { openForeign } = await import("./foreign_database.ts");
+    return await openForeign(path, display);
+  },
+  async sha256(path) {
+    const { sha256OfFile } = await import("./foreign_database.ts");
+    return await sha256OfFile(path);
   },
 };

@@ -8,6 +8,7 @@ export interface Refusal {
   readonly status: number;
   readonly code: ErrorCode;
   readonly detail: string;
+  readonly retryAfterSeconds?: number;
 }
 
 export const BAD_REQUEST: Refusal = {
@@ -62,7 +63,7 @@ function namesSameHost(target: string, host: string): boolean {
 }
 
 /** A refusal as the parts of an RFC 9457 problem document. */
-export function problem({ status, code, detail }: Refusal): {
+export function problem({ status, code, detail, retryAfterSeconds }: Refusal): {
   status: number;
   headers: Record<string, string>;
   body: string;
@@ -72,6 +73,7 @@ export function problem({ status, code, detail }: Refusal): {
     "content-type": "application/problem+json",
     "content-length": String(new TextEncoder().encode(body).length),
     "connection": "close",
+    ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
   };
   return { status, headers, body };
 }

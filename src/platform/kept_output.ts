@@ -10,14 +10,13 @@ import type { StreamName } from "../core/job.ts";
 import { EMPTY_BYTES } from "../core/bytes.ts";
 import type { Source } from "./source.ts";
 import { type LinuxCalls, linuxCalls } from "./linux_calls.ts";
+import { isTurnOver, ownTurn, spend } from "./turns.ts";
 
-/** What a pipe of Linux holds. */
-const PIECE_BYTES = 64 * 1024;
+/** Short lines of so many bytes take some 3 ms to be split and numbered; nothing else happens meanwhile. */
+const PIECE_BYTES = 16 * 1024;
 /** Disk space is given back in steps of this: the call costs more than what it frees below that. */
 const PUNCH_BYTES = 4 * 1024 * 1024;
 const PAGE_BYTES = 4096;
-/** So many bytes are taken before timers and other I/O get their turn. */
-const TURN_BYTES = 256 * 1024;
 const PAUSE_MAX_MS = 8;
 /** After so many looks in vain a child counts as quiet, and is looked at less often. */
 const QUIET_LOOKS = 250;
@@ -169,11 +168,13 @@ class KeptSource implements Source {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    let taken = 0;
     let looks = 1;
     while (this.#open) {
       if (looks > 0) await this.#letFirstGoFirst();
+      // Floods take turns with each other and with everything else that this process does.
+      if (isTurnOver()) await ownTurn();
       if (!this.#open) break;
+      const startedMs = performance.now();
       const piece = this.#next();
       if (piece === null) {
         // Only a look takes a pipe that has been emptied out of the kernel's list, and so out of its order.
@@ -184,10 +185,7 @@ class KeptSource implements Source {
       if (piece.length === 0) break;
       yield piece;
       looks = 0;
-      taken += piece.length;
-      if (taken < TURN_BYTES) continue;
-      taken = 0;
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      spend(performance.now() - startedMs);
     }
     this.abandon();
   }

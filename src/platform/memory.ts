@@ -1,6 +1,15 @@
 /** A Host in memory for tests and simulation: virtual time, seeded chance, scripted programs and faults. */
 
-import type { About, Host, Output, Processes, Signals, SpawnRequest, Terminal } from "../core/host.ts";
+import type {
+  About,
+  Databases,
+  Host,
+  Output,
+  Processes,
+  Signals,
+  SpawnRequest,
+  Terminal,
+} from "../core/host.ts";
 import { concatBytes, EMPTY_BYTES } from "../core/bytes.ts";
 import { programCandidates } from "./find_program.ts";
 import { seededRandom, VirtualClock } from "./memory_clock.ts";
@@ -26,6 +35,8 @@ export interface MemoryHostOptions {
   readonly selfCommand?: readonly [string, ...string[]];
   /** What can be read from standard input. */
   readonly stdin?: Uint8Array | string;
+  /** How other programs' databases are read; none can be when not given. */
+  readonly databases?: Databases;
 }
 
 /** An Output that keeps what was written to it. */
@@ -55,6 +66,8 @@ export interface MemoryHost extends Host {
   readonly children: readonly MemoryChild[];
   /** Sends this process a signal. */
   raise(signal: "SIGINT" | "SIGTERM" | "SIGHUP"): void;
+  /** Acts as if this had been thrown where nobody catches it. */
+  leaveUncaught(error: unknown): void;
 }
 
 const SELF_PID = 1_000;
@@ -74,7 +87,7 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
   const clock = new VirtualClock(options.nowMs ?? START_MS);
   const files = new MemoryFiles(fault);
   const children: MemoryChild[] = [];
-  const { signals, raise } = memorySignals();
+  const { signals, raise, leaveUncaught } = memorySignals();
   return {
     about: ABOUT,
     clock,
@@ -85,10 +98,17 @@ export function createMemoryHost(options: MemoryHostOptions = {}): MemoryHost {
     terminal: memoryTerminal(options.stdin ?? EMPTY_BYTES),
     signals,
     network: new MemoryNetwork(),
+    databases: options.databases ?? noDatabases,
     children,
     raise,
+    leaveUncaught,
   };
 }
+
+const noDatabases: Databases = {
+  openForeign: (path) => Promise.reject(nodeError("ENOENT", `There is no database ${path}`, path)),
+  sha256: (path) => Promise.reject(nodeError("ENOENT", `There is no database ${path}`, path)),
+};
 
 interface World {
   readonly clock: VirtualClock;
@@ -107,6 +127,7 @@ function memoryProcesses(options: MemoryHostOptions, world: World): Processes {
       if (script === undefined) throw notStartable(request, world.files);
       return start(request, script, world);
     },
+    attached: () => Promise.reject(nodeError("ENOSYS", "There is no terminal here", "")),
     // deno-lint-ignore require-await
     async findProgram(name, cwd, env) {
       world.fault({ name: "processes.findProgram", subject: name });
@@ -116,6 +137,7 @@ function memoryProcesses(options: MemoryHostOptions, world: World): Processes {
       const exists = paths.some((candidate) => world.files.look(candidate) !== null);
       return { missing: exists ? "not-executable" : "not-found" };
     },
+    killedForMemory: () => null,
     // deno-lint-ignore require-await
     async countMarked(marker) {
       world.fault({ name: "processes.countMarked", subject: marker });
@@ -188,16 +210,24 @@ function memoryOutput(): MemoryOutput {
   };
 }
 
-function memorySignals(): { signals: Signals; raise: MemoryHost["raise"] } {
+function memorySignals(): { signals: Signals } & Pick<MemoryHost, "raise" | "leaveUncaught"> {
+  const catchers = new Set<Parameters<Signals["onUncaught"]>[0]>();
   const handlers = new Set<Parameters<Signals["on"]>[0]>();
   return {
     raise(signal) {
       for (const handler of [...handlers]) handler(signal);
     },
+    leaveUncaught(error) {
+      for (const handler of [...catchers]) handler(error);
+    },
     signals: {
       on(handler) {
         handlers.add(handler);
         return () => void handlers.delete(handler);
+      },
+      onUncaught(handler) {
+        catchers.add(handler);
+        return () => void catchers.delete(handler);
       },
     },
   };

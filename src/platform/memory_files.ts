@@ -1,7 +1,7 @@
 /** A file system and file locks in memory. */
 
 import { posix } from "node:path";
-import type { FileInfo, FileLock, Files, Locks } from "../core/host.ts";
+import type { FileInfo, FileLock, Files, FileSpace, Locks } from "../core/host.ts";
 import { EMPTY_BYTES } from "../core/bytes.ts";
 import { nodeError } from "./node_error.ts";
 
@@ -21,6 +21,8 @@ interface Entry {
   readonly bytes: Uint8Array | null;
   readonly mode: number;
 }
+
+const FREE_BYTES = 2 ** 40;
 
 const DIRECTORY_MODE = 0o755;
 const FILE_MODE = 0o644;
@@ -50,7 +52,14 @@ export class MemoryFiles implements Files {
       kind: entry.bytes === null ? "directory" : "file",
       sizeBytes: entry.bytes?.length ?? 0,
       mode: entry.mode,
+      // What is renamed or written again is another file on a disk as well; the place does for the rest.
+      identity: normal(path),
     };
+  }
+
+  // deno-lint-ignore require-await
+  async space(path: string): Promise<FileSpace | null> {
+    return this.look(path) === null ? null : { freeBytes: FREE_BYTES, freeFiles: Infinity };
   }
 
   // deno-lint-ignore require-await
@@ -102,6 +111,11 @@ export class MemoryFiles implements Files {
   async makeDirectory(path: string, mode: number = DIRECTORY_MODE): Promise<void> {
     this.#fault({ name: "files.makeDirectory", subject: path });
     this.#createDirectory(normal(path), mode);
+  }
+
+  // deno-lint-ignore require-await
+  async syncDirectories(path: string): Promise<void> {
+    this.#fault({ name: "files.syncDirectories", subject: path });
   }
 
   // deno-lint-ignore require-await

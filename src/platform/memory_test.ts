@@ -100,7 +100,12 @@ Deno.test("files behave like files", async () => {
   const { files } = createMemoryHost();
   await files.makeDirectory("/a/b");
   await files.writeAtomic("/a/b/f", bytesOf("0123456789"), { mode: 0o600 });
-  assert.deepEqual(await files.info("/a/b/../b/f"), { kind: "file", sizeBytes: 10, mode: 0o600 });
+  assert.deepEqual(await files.info("/a/b/../b/f"), {
+    kind: "file",
+    sizeBytes: 10,
+    mode: 0o600,
+    identity: "/a/b/f",
+  });
   assert.equal(await textOf(files.readPieces("/a/b/f", 4)), "0123456789");
   assert.equal((await files.read("/a/b/f", 10)).length, 10);
   assert.deepEqual([await files.list("/"), await files.list("/a"), await files.list("/a/b")], [["a", "tmp"], [

@@ -6,6 +6,7 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import type { Listener, ListenRequest, Network } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
 import { BAD_REQUEST, INTERNAL, problem, refusalOf, toResponse } from "./http_guard.ts";
+import { boundConnections, excessOf } from "./connections.ts";
 import { SocketServer } from "./sockets.ts";
 
 const SERVER_OPTIONS = {
@@ -25,6 +26,7 @@ export const systemNetwork: Network = { listen };
 
 async function listen(request: ListenRequest): Promise<Listener> {
   const server = createHttpServer(request);
+  boundConnections(server);
   const sockets = new SocketServer(server, request.upgrade);
   await bind(server, request);
   const { address, port } = server.address() as AddressInfo;
@@ -35,7 +37,7 @@ function createHttpServer({ fetch }: ListenRequest): Server {
   // The engines' own Request and Response stay in place: replacing them would change them for all other code.
   const answer = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: answerToError });
   return createServer(SERVER_OPTIONS, (incoming, outgoing) => {
-    const refusal = refusalOf(incoming);
+    const refusal = excessOf(incoming) ?? refusalOf(incoming);
     if (refusal === null) return void answer(incoming, outgoing);
     const { status, headers, body } = problem(refusal);
     outgoing.writeHead(status, headers).end(body);

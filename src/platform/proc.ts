@@ -104,3 +104,13 @@ function kill(pid: number): boolean {
     return false;
   }
 }
+
+/** The kernel counts these over the whole machine, those of its control groups too. */
+export function killedForMemory(): number | null {
+  try {
+    const count = /^oom_kill (\d+)$/m.exec(fs.readFileSync("/proc/vmstat", "utf8"))?.[1];
+    return count === undefined ? null : Number(count);
+  } catch {
+    return null;
+  }
+}

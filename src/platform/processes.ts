@@ -17,7 +17,7 @@ import { type ChildPipes, type ConnectedPipes, type Input, makePipes } from "./c
 import type { Source } from "./source.ts";
 import { findProgram } from "./find_program.ts";
 import { codeOf } from "./node_error.ts";
-import { countMarked, identityOf, killMarked, startTicks, usageOf } from "./proc.ts";
+import { countMarked, identityOf, killedForMemory, killMarked, startTicks, usageOf } from "./proc.ts";
 import { lookAtGroup } from "./proc_look.ts";
 import { literally } from "./runtime.ts";
 
@@ -28,7 +28,9 @@ export function createProcesses(selfCommand: Processes["selfCommand"]): Processe
   return {
     spawn,
     findProgram,
+    attached,
     killMarked,
+    killedForMemory,
     countMarked: (marker) => Promise.resolve(countMarked(marker)),
     self: identityOf(process.pid),
     selfCommand,
@@ -78,6 +80,16 @@ function start(request: SpawnRequest, pipes: ChildPipes): ChildProcess {
 
 function startFailure(child: ChildProcess): Promise<Error> {
   return new Promise((resolve) => child.once("error", resolve));
+}
+
+function attached(request: Pick<SpawnRequest, "program" | "args" | "cwd" | "env">): Promise<ChildExit> {
+  const { [BUN_SWITCH]: _, ...env } = request.env;
+  const options = { cwd: request.cwd, env, stdio: "inherit" } as const;
+  const child = literally(() => nodeSpawn(request.program, [...request.args], options));
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+  });
 }
 
 class StartedChild implements Child {

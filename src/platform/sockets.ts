@@ -6,6 +6,7 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { ListenRequest, Socket, SocketHandler } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
+import { excessOf } from "./connections.ts";
 import { INTERNAL, refusalOf, toResponse } from "./http_guard.ts";
 import { requestOf, writeResponse } from "./upgrade.ts";
 
@@ -54,7 +55,7 @@ export class SocketServer {
   }
 
   async #answerTo(incoming: IncomingMessage): Promise<SocketHandler | Response> {
-    const refusal = refusalOf(incoming);
+    const refusal = excessOf(incoming) ?? refusalOf(incoming);
     if (refusal !== null) return toResponse(refusal);
     try {
       return await this.#upgrade(requestOf(incoming));

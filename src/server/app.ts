@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { GlassboxError, isGlassboxError, quoted } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Host, SocketHandler } from "../core/host.ts";
 import type { TaskRegistry } from "../core/task.ts";
 import { idMaker } from "../executor/submit.ts";
@@ -9,6 +10,8 @@ import type { LaunchInfo, Report, ServerContext, WorkerStatus } from "./context.
 import { type Address, checkCaller, checkEnvelope } from "./guard.ts";
 import { PORTRAIT_TASK } from "./portrait_documents.ts";
 import { PortraitSocket } from "./portrait_socket.ts";
+import { Intake, type IntakeBounds } from "./intake.ts";
+import type { KbaseService } from "./kbase_service.ts";
 import { problemResponse } from "./problem.ts";
 import { parseQuery } from "./query.ts";
 import type { Route } from "./route.ts";
@@ -26,8 +29,11 @@ export interface AppDeps {
   readonly address: () => Address;
   /** The worker of this process, or null. */
   readonly worker: () => WorkerStatus | null;
+  readonly kbase?: KbaseService | null;
   /** Told of every error that is not the caller's. */
   readonly report: Report;
+  /** How much is accepted; the defaults when left out. */
+  readonly intake?: IntakeBounds;
 }
 
 /** The server without its listener: requests in, answers out. */
@@ -58,6 +64,11 @@ export function createApp(deps: AppDeps): App {
   const context: ServerContext = {
     ...deps,
     watchers,
+    intake: new Intake(
+      deps.host.clock,
+      deps.intake ?? { queuedMax: LIMITS.queuedDefault, submitRate: null },
+    ),
+    kbase: deps.kbase ?? null,
     startedAtMs: deps.host.clock.nowMs(),
     isDraining: () => draining.signal.aborted,
     newId: idMaker(deps.host),

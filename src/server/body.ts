@@ -57,8 +57,8 @@ function checkHeaders({ headers }: Request): void {
   if (Number(headers.get("content-length") ?? 0) > BODY_BYTES_MAX) throw tooLarge();
 }
 
-/** The bound counts what comes and not only what was announced: a chunked body announces nothing. */
-async function readBytes(request: Request, clock: Clock): Promise<Uint8Array> {
+/** A whole body, whatever its type. The bound counts what comes and not only what was announced: a chunked body announces nothing. */
+export async function readBytes(request: Request, clock: Clock): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array(0);
   const reader = request.body.getReader();
   const pieces: Uint8Array[] = [];

@@ -20,6 +20,9 @@ const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = {
   storage_busy: 1,
   storage_unreachable: 5,
   too_many_watchers: 5,
+  queue_full: 5,
+  rate_limited: 1,
+  storage_denied: 5,
 };
 
 /** The connection is of no use any more after these, as the rest of the body was never read. */

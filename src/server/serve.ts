@@ -1,19 +1,25 @@
 import type { Settings } from "../config/settings.ts";
 import { GlassboxError, messageOf, quoted } from "../core/errors.ts";
+import { LIMITS } from "../core/limits.ts";
 import type { Listener } from "../core/host.ts";
 import type { ExecutorContext } from "../executor/context.ts";
+import { idMaker } from "../executor/submit.ts";
 import type { Worker } from "../executor/worker.ts";
 import { type App, createApp } from "./app.ts";
 import type { LaunchInfo, Report } from "./context.ts";
+import { createKbaseApp } from "./kbase_app.ts";
+import { type KbaseOffer, KbaseService } from "./kbase_service.ts";
 import { type Address, hostInUrl } from "./guard.ts";
 
 export interface ServeDeps extends ExecutorContext {
-  readonly settings: Pick<Settings, "host" | "port">;
+  readonly settings: Pick<Settings, "host" | "port"> & Partial<Pick<Settings, "queuedMax" | "submitRate">>;
   readonly launch: LaunchInfo;
   /** Registered already; whoever made it closes it, once the server is done. */
   readonly worker: Worker;
   /** How long running jobs may go on once the server was asked to close; then they are cancelled. */
   readonly graceMs: number;
+  /** Methods to answer JSON-RPC for; absent where there are none. */
+  readonly kbase?: KbaseOffer;
   /** Told of every error that is not a caller's; `requestId` is what the caller was told. */
   readonly report: Report;
 }
@@ -39,14 +45,11 @@ const LAST_ANSWERS_MS = 2_000;
 
 /** Listens, and runs jobs until it is closed. Resolves when both have begun. */
 export async function serve(deps: ServeDeps): Promise<Serving> {
-  const { settings, worker } = deps;
-  refuseOpenHost(settings.host);
+  const { settings } = deps;
+  // A dynamic service answers nothing but methods, each of which says who may call it.
+  if (deps.kbase?.only !== true) refuseOpenHost(settings.host);
   let address: Address = settings;
-  const app = createApp({
-    ...deps,
-    address: () => address,
-    worker: () => ({ id: worker.id, running: worker.running }),
-  });
+  const app = appOf(deps, () => address);
   const listener = await listen(deps, app);
   address = { host: settings.host, port: listener.port };
   const server = new Server(deps, app, listener);
@@ -58,6 +61,34 @@ export async function serve(deps: ServeDeps): Promise<Serving> {
     return done;
   };
   return { url: `http://${hostInUrl(address.host)}:${address.port}`, done, close };
+}
+
+function appOf(deps: ServeDeps, address: () => Address): App {
+  const { worker, kbase: offer, host } = deps;
+  const draining = new AbortController();
+  const kbase = offer === undefined ? null : new KbaseService({
+    ...deps,
+    confidential: offer.confidential,
+    offer,
+    workerId: worker.id,
+    newId: idMaker(host),
+    isDraining: () => draining.signal.aborted,
+  });
+  const drain = () => draining.abort();
+  if (kbase !== null && offer?.only) {
+    return createKbaseApp(kbase, { newRequestId: () => host.random.uuid(), drain });
+  }
+  const status = () => ({ id: worker.id, running: worker.running });
+  const { queuedMax, submitRate } = deps.settings;
+  const intake = { queuedMax: queuedMax ?? LIMITS.queuedDefault, submitRate: submitRate ?? null };
+  const app = createApp({ ...deps, kbase, intake, address, worker: status });
+  return {
+    ...app,
+    drain: () => {
+      drain();
+      app.drain();
+    },
+  };
 }
 
 /** One run from listening to the end. */

@@ -3,9 +3,10 @@ import type { Host } from "../core/host.ts";
 import type { Artifact } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
+import { insist } from "./insist.ts";
 import { toArtifact, toBytes } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
-import { eventStatements, type Fence } from "./transitions.ts";
+import { eventIfChanged, type Fence } from "./transitions.ts";
 
 /**
  * Named files that jobs leave, kept in parts beside everything else. Each upload has parts of its own, so that an
@@ -26,10 +27,11 @@ export class Artifacts {
   /** Stores one part; part 0 begins a new upload. Parts that are never published vanish when the job ends. */
   async writePart(fence: Fence, name: string, part: number, bytes: Uint8Array): Promise<void> {
     const upload = part === 0 ? this.#begin(fence, name) : this.#current.get(keyOf(fence, name)) ?? 0;
-    const results = await this.#core.write([statement(
+    const storing = statement(
       `INSERT INTO artifact_parts (job_id, name, epoch, upload, part, bytes)
        SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS
-         (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?7 AND epoch = ?3 AND state = 'running')`,
+         (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?7 AND epoch = ?3 AND state = 'running')
+       ON CONFLICT (job_id, name, epoch, upload, part) DO UPDATE SET bytes = excluded.bytes`,
       fence.jobId,
       name,
       fence.epoch,
@@ -37,7 +39,8 @@ export class Artifacts {
       part,
       bytes,
       fence.worker,
-    )]);
+    );
+    const results = await insist(this.#host, fence.lost, () => this.#core.write([storing]));
     demandHeld(results[0]!.rowsAffected, fence, name);
   }
 
@@ -51,14 +54,15 @@ export class Artifacts {
     // An empty artifact has no part that began an upload.
     const upload = sizeBytes === 0 ? this.#begin(fence, name) : this.#current.get(keyOf(fence, name)) ?? 0;
     this.#current.delete(keyOf(fence, name));
-    const results = await this.#core.write([
+    const statements = [
       statement(
         `INSERT INTO artifacts (job_id, name, epoch, upload, size_bytes, media_type, sha256, created_at_ms)
          SELECT ?1, ?2, ?3, ?9, ?4, ?5, ?6, ?7 WHERE EXISTS
            (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?8 AND epoch = ?3 AND state = 'running')
          ON CONFLICT (job_id, name) DO UPDATE SET epoch = excluded.epoch, upload = excluded.upload,
            size_bytes = excluded.size_bytes, media_type = excluded.media_type, sha256 = excluded.sha256,
-           created_at_ms = excluded.created_at_ms`,
+           created_at_ms = excluded.created_at_ms
+         WHERE (artifacts.epoch, artifacts.upload) <> (excluded.epoch, excluded.upload)`,
         fence.jobId,
         name,
         fence.epoch,
@@ -69,6 +73,7 @@ export class Artifacts {
         fence.worker,
         upload,
       ),
+      eventIfChanged(fence.jobId, fence.epoch, "artifact", { name, sizeBytes, mediaType, sha256 }, atMs),
       statement(
         `DELETE FROM artifact_parts WHERE changes() = 1 AND job_id = ? AND name = ?
            AND NOT (epoch = ? AND upload = ?)`,
@@ -77,9 +82,12 @@ export class Artifacts {
         fence.epoch,
         upload,
       ),
-      ...eventStatements(fence, "artifact", { name, sizeBytes, mediaType, sha256 }, atMs),
-    ], [fence.jobId]);
-    demandHeld(results[0]!.rowsAffected, fence, name);
+    ];
+    await insist(this.#host, fence.lost, async (wasTried) => {
+      const results = await this.#core.write(statements, [fence.jobId]);
+      // Tried before, it may have been published then.
+      if (!wasTried) demandHeld(results[0]!.rowsAffected, fence, name);
+    });
   }
 
   async list(jobId: string): Promise<Artifact[]> {

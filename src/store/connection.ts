@@ -3,7 +3,7 @@ import type { Clock } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
 import { type Driver, type Result, type Row, type SqlValue, type Statement, statement } from "./driver.ts";
 import { openEmbedded } from "./embedded.ts";
-import { isBusy, storageError } from "./failures.ts";
+import { isBusy, isIoFault, storageError } from "./failures.ts";
 
 export { type Row, type Statement, statement } from "./driver.ts";
 
@@ -14,6 +14,8 @@ export interface ConnectionOptions {
   readonly path: string | null;
   /** The path or URL as messages show it. */
   readonly display: string;
+  /** Another way to the database than by its path or URL: a simulation brings its own. */
+  readonly openDriver?: () => Promise<Driver>;
 }
 
 /** Embedded calls never leave the microtask queue by themselves; after so many the event loop gets a turn. */
@@ -30,20 +32,29 @@ export class Connection {
   #clock: Clock;
   #calls = 0;
   #last: Promise<void> = Promise.resolve();
+  /** Asked before a connection is made anew: by then another file may have taken the name. */
+  #beforeOpening: () => Promise<void>;
 
-  private constructor(driver: Driver, clock: Clock, options: ConnectionOptions) {
+  private constructor(
+    driver: Driver,
+    clock: Clock,
+    options: ConnectionOptions,
+    beforeOpening: () => Promise<void>,
+  ) {
+    this.#beforeOpening = beforeOpening;
     this.#driver = driver;
     this.#clock = clock;
     this.display = options.display;
     this.isEmbedded = options.path !== null;
   }
 
-  static async open(options: ConnectionOptions, clock: Clock): Promise<Connection> {
+  static async open(
+    options: ConnectionOptions,
+    clock: Clock,
+    beforeOpening: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<Connection> {
     try {
-      const driver = options.path === null
-        ? await openServer(options, clock)
-        : await openEmbedded(options.path, options.display);
-      return new Connection(driver, clock, options);
+      return new Connection(await openDriver(options, clock), clock, options, beforeOpening);
     } catch (error) {
       throw storageError(error, { display: options.display, isEmbedded: options.path !== null });
     }
@@ -62,8 +73,11 @@ export class Connection {
   }
 
   /** Runs statements as one write transaction: all or none. */
-  async transact(statements: readonly Statement[]): Promise<Result[]> {
-    return await this.#patiently(() => this.#driver.batch(statements, "write"));
+  async transact(
+    statements: readonly Statement[],
+    patienceMs: number = LIMITS.storageBusyMs,
+  ): Promise<Result[]> {
+    return await this.#patiently(() => this.#driver.batch(statements, "write"), patienceMs);
   }
 
   /** Differs after commits of *other* connections on an embedded file; null for a server, which cannot say. */
@@ -104,17 +118,26 @@ export class Connection {
     );
   }
 
+  /**
+   * Moves what the write-ahead log holds into the file and leaves the log empty, for a file that is no longer at its
+   * path: whatever is there now must not find the log of another. Without success it stays as it is.
+   */
+  async emptyWal(): Promise<void> {
+    if (!this.#driver.isConnected) return;
+    await this.#driver.execute(statement("PRAGMA wal_checkpoint(TRUNCATE)")).catch(() => undefined);
+  }
+
   close(): void {
     this.#driver.close();
   }
 
-  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+  async #patiently<T>(work: () => Promise<T>, patienceMs: number = LIMITS.storageBusyMs): Promise<T> {
     const start = this.#clock.monotonicMs();
     for (let pauseMs = 5;; pauseMs = Math.min(pauseMs * 2, 250)) {
       try {
         return await (this.isEmbedded ? this.#alone(work) : work());
       } catch (error) {
-        if (!isBusy(error) || this.#clock.monotonicMs() - start > LIMITS.storageBusyMs) {
+        if (!isBusy(error) || this.#clock.monotonicMs() - start >= patienceMs) {
           throw storageError(error, this);
         }
         await this.#clock.sleep(pauseMs);
@@ -133,14 +156,21 @@ export class Connection {
     await before;
     try {
       if (++this.#calls % CALLS_PER_TURN === 0) await this.#clock.turn();
+      if (!this.#driver.isConnected) await this.#beforeOpening();
       return await work();
     } catch (error) {
-      if (isBusy(error)) this.#driver.disconnect();
+      // After a failed read or sync nobody knows what the connection holds in memory.
+      if (isBusy(error) || isIoFault(error)) this.#driver.disconnect();
       throw error;
     } finally {
       turn.resolve();
     }
   }
+}
+
+function openDriver(options: ConnectionOptions, clock: Clock): Promise<Driver> {
+  if (options.openDriver !== undefined) return options.openDriver();
+  return options.path === null ? openServer(options, clock) : openEmbedded(options.path, options.display);
 }
 
 /** A database server, by the client that knows its protocols. */
@@ -152,10 +182,16 @@ async function openServer({ url, token }: ConnectionOptions, clock: Clock): Prom
     fetch: sendOnce(clock),
   });
   const taken = ({ sql, args }: Statement) => ({ sql, args: [...args] satisfies SqlValue[] });
+  // Writes are sent one after the other anyway; they, and heartbeats with them, never wait for readers.
+  const amongFew = atMost(LIMITS.serverReadsMax);
   return {
     connections: 1,
-    execute: (query) => client.execute(taken(query)),
-    batch: (statements, mode) => client.batch(statements.map(taken), mode),
+    execute: (query) => amongFew(() => client.execute(taken(query))),
+    batch: (statements, mode) => {
+      const send = () => client.batch(statements.map(taken), mode);
+      return mode === "read" ? amongFew(send) : send();
+    },
+    isConnected: true,
     disconnect: () => undefined,
     close: () => client.close(),
   };
@@ -168,25 +204,48 @@ async function openServer({ url, token }: ConnectionOptions, clock: Clock): Prom
  */
 function sendOnce(clock: Clock): (request: Request) => Promise<Response> {
   return async (request) => {
+    const { url, method, headers } = request;
+    const sent = request.body === null ? null : await request.arrayBuffer();
+    const waitMs = answerMs(sent?.byteLength ?? 0);
     const answered = new AbortController();
     const late = new AbortController();
-    void clock.sleep(LIMITS.storageBusyMs, answered.signal).then(() => {
+    void clock.sleep(waitMs, answered.signal).then(() => {
       if (!answered.signal.aborted) late.abort();
     });
     try {
-      const { url, method, headers } = request;
       // The stream must be of our own making: Deno would see through the request's own to the bytes behind it.
-      const body = request.body === null
-        ? {}
-        : { body: streamOf(await request.arrayBuffer()), duplex: "half" };
+      const body = sent === null ? {} : { body: streamOf(sent), duplex: "half" };
       const response = await fetch(url, { method, headers, signal: late.signal, ...body });
       const bytes = await response.arrayBuffer();
       return new Response(bytes.byteLength === 0 ? null : bytes, response);
     } catch (error) {
       if (!late.signal.aborted) throw error;
-      throw new TypeError(`no answer within ${LIMITS.storageBusyMs / 1000} s`, { cause: error });
+      throw new TypeError(`no answer within ${Math.round(waitMs / 1000)} s`, { cause: error });
     } finally {
       answered.abort();
+    }
+  };
+}
+
+/** A large request may take as long as it needs on a slow line, within reason. */
+function answerMs(bytes: number): number {
+  return Math.min(LIMITS.serverAnswerMs + bytes / LIMITS.serverBytesPerMs, LIMITS.storageBusyMs);
+}
+
+/** Lets at most `max` pieces of work run at once; the others wait for their turn. */
+function atMost(max: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (running === max) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await work();
+    } finally {
+      // The place goes to the next in line, or is given back.
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
     }
   };
 }

@@ -27,6 +27,8 @@ export interface Result {
 export interface Driver {
   /** How many connections there were, one after another: each counts the commits of others from the same start. */
   readonly connections: number;
+  /** False when the next call makes a new connection. */
+  readonly isConnected: boolean;
   execute(query: Statement): Promise<Result>;
   /** All or none, on one snapshot; with `read` they must only read, which a file does not enforce. */
   batch(statements: readonly Statement[], mode: "read" | "write"): Promise<Result[]>;

@@ -61,6 +61,10 @@ class EmbeddedDatabase implements Driver {
     return this.#connections;
   }
 
+  get isConnected(): boolean {
+    return this.#database !== null;
+  }
+
   // Async, so that what the library throws becomes a rejection.
   // deno-lint-ignore require-await
   async execute(query: Statement): Promise<Result> {
@@ -107,7 +111,13 @@ class EmbeddedDatabase implements Driver {
   #prepare(database: Database, sql: string): Prepared {
     const known = this.#prepared.get(sql);
     if (known !== undefined) return known;
-    const prepared = database.prepare(sql) as unknown as Prepared;
+    const made = database.prepare(sql) as unknown as Prepared;
+    // Asking whether it gives rows is a call into the library each time.
+    const prepared = {
+      reader: made.reader,
+      all: (args: readonly SqlValue[]) => made.all(args),
+      run: (args: readonly SqlValue[]) => made.run(args),
+    };
     if (!WORTH_KEEPING.test(sql)) return prepared;
     if (this.#prepared.size === PREPARED_MAX) this.#prepared.clear();
     this.#prepared.set(sql, prepared);

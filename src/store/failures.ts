@@ -1,4 +1,5 @@
 import { GlassboxError, messageOf } from "../core/errors.ts";
+import { type FileSpace, spaceLeft } from "../core/host.ts";
 
 /** Which database an error is about, for its message. */
 export interface DatabaseName {
@@ -19,6 +20,11 @@ export function isBusy(error: unknown): boolean {
   return code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED");
 }
 
+/** True when the disk failed a read, a write or a sync; SQLite takes a page that it cannot read for damage, too. */
+export function isIoFault(error: unknown): boolean {
+  return ["SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB"].includes(sqliteCode(error));
+}
+
 /** Translates what libSQL throws into words that say what to do. Errors that are ours already pass through. */
 export function storageError(error: unknown, database: DatabaseName): GlassboxError {
   if (error instanceof GlassboxError) return error;
@@ -35,10 +41,7 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
     );
   }
   if (code === "SQLITE_FULL" || isNoSpace(error)) {
-    return make(
-      "storage_full",
-      `Cannot write to the database ${at} as its disk is full: free some space and try again`,
-    );
+    return fullError(at, error);
   }
   if (code === "SQLITE_NOTADB" || code === "SQLITE_CORRUPT") {
     return make(
@@ -47,10 +50,7 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
     );
   }
   if (code.startsWith("SQLITE_READONLY")) {
-    return make(
-      "storage_readonly",
-      `Cannot write to the database ${at} as it is read-only: give write permission or name another with --db`,
-    );
+    return readOnlyError(at, error);
   }
   if (code.startsWith("SQLITE_CANTOPEN") || /unable to open|ConnectionFailed/i.test(messageOf(error))) {
     return make("storage_cannot_create", `Cannot open or create the database ${at}: ${reason(error)}`);
@@ -67,10 +67,35 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
   if (code.startsWith("SQLITE_")) {
     return make("storage_io", `Cannot use the database ${at}: ${reason(error)} (${code})`);
   }
+  const refused = database.isEmbedded ? null : /\b(401|403)\b/.exec(statusOf(error));
+  if (refused !== null) {
+    return make(
+      "storage_denied",
+      `Cannot use the database server ${at} as it refuses our token (HTTP ${refused[0]}): ` +
+        "give a valid one in GLASSBOX_DB_TOKEN",
+    );
+  }
   if (!database.isEmbedded && isNetwork(error)) {
     return make("storage_unreachable", `Cannot reach the database server ${at}: ${reason(error)}`);
   }
   return make("internal", `Cannot use the database ${at}: ${reason(error)}`);
+}
+
+export function fullError(display: string, cause: unknown, space?: FileSpace): GlassboxError {
+  const left = space === undefined ? "" : ` (${spaceLeft(space)})`;
+  return new GlassboxError(
+    "storage_full",
+    `Cannot write to the database ${display} as its disk is full${left}: free some space and try again`,
+    { cause },
+  );
+}
+
+export function readOnlyError(display: string, cause: unknown): GlassboxError {
+  return new GlassboxError(
+    "storage_readonly",
+    `Cannot write to the database ${display} as it is read-only: give write permission or name another with --db`,
+    { cause },
+  );
 }
 
 /** A path in the way: what a failed mkdir or open of a file beside the database means. */
@@ -116,6 +141,18 @@ function isNetwork(error: unknown): boolean {
   const code = sqliteCode(error);
   return error instanceof TypeError || code.startsWith("HRANA_") || code.startsWith("SERVER_") ||
     /fetch|connect|socket|network|HTTP status/i.test(messageOf(error));
+}
+
+/** The client tells the status of an answer that was none as a number, or in words. */
+function statusOf(error: unknown): string {
+  const cause = (error as { cause?: unknown } | null)?.cause;
+  for (const one of [error, cause]) {
+    const status = (one as { status?: unknown } | null)?.status;
+    if (typeof status === "number") return String(status);
+    const text = /HTTP status (\d+)/.exec(messageOf(one))?.[1];
+    if (text !== undefined) return text;
+  }
+  return "";
 }
 
 function reason(error: unknown): string {

@@ -3,6 +3,8 @@ import type { Host } from "../core/host.ts";
 import type { Attempt, Job, JobEvent, JobFailure, JobState, JobSummary, StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { statement } from "./connection.ts";
+import type { Result } from "./driver.ts";
+import { insist } from "./insist.ts";
 import { toAttempt, toEvent, toJob, toJobSummary } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
 import {
@@ -10,6 +12,9 @@ import {
   cancelStatements,
   type ClaimFilter,
   claimStatements,
+  droppedStatements,
+  type Ended,
+  eventAgainStatement,
   eventStatements,
   type Fence,
   type Finish,
@@ -17,12 +22,15 @@ import {
   type LineChunk,
   linesStatement,
   type NewJob,
+  outlookStatement,
   partialStatement,
   type Retry,
   retryStatements,
+  roomInQueue,
   startedStatements,
   submitStatements,
 } from "./transitions.ts";
+import { type NewWorker, registerStatement } from "./workers.ts";
 
 /** Subscribed to by workers: something may be claimable. */
 export const QUEUE_TOPIC = "queue";
@@ -38,6 +46,13 @@ export interface ListFilter {
   readonly limit: number;
   /** Only jobs before this id; ids are in order of submission. */
   readonly before?: string;
+}
+
+/** What a worker has to expect of its queues. */
+export interface Outlook {
+  readonly isClaimable: boolean;
+  /** In wall-clock milliseconds; null when no delayed job waits, or one can be claimed now. */
+  readonly dueMs: number | null;
 }
 
 /** What an attempt adds to its record in one commit. */
@@ -59,90 +74,134 @@ const SUMMARY_COLUMNS = `id, task, substr(input, 1, ${
 export class Jobs {
   #core: StoreCore;
   #host: Host;
+  #twins = new Twins();
 
   constructor(core: StoreCore, host: Host) {
     this.#core = core;
     this.#host = host;
   }
 
-  /** T1. Resolves after COMMIT with the job's id: an older one's when key and request are the same. */
-  async submit(job: NewJob): Promise<{ id: string; created: boolean }> {
-    const writing = this.#core.write(submitStatements(job, this.#now()), [job.id, QUEUE_TOPIC]);
+  /**
+   * T1. Resolves after COMMIT with the job's id: an older one's when key and request are the same. With `queuedMax`
+   * no new job is taken while so many wait.
+   */
+  async submit(job: NewJob, queuedMax: number | null = null): Promise<{ id: string; created: boolean }> {
+    const refusal = this.#core.refusal();
+    if (refusal !== null) throw refusal;
+    const room = queuedMax === null ? undefined : roomInQueue(queuedMax);
+    const writing = this.#core.write(submitStatements(job, this.#now(), room), [job.id, QUEUE_TOPIC]);
     const results = await writing.catch((error) =>
       this.#confirm(error, async () => await this.find(job.id) !== null)
     );
-    if (results === "done") return { id: job.id, created: true };
-    if (results[0]!.rowsAffected === 1) return { id: job.id, created: true };
-    const older = results[2]?.rows[0];
-    if (older === undefined) {
-      throw new GlassboxError(
-        "internal",
-        `Cannot submit job ${job.id}: its row is not there after the commit`,
-      );
-    }
-    if (String(older.request_sha256) !== job.requestSha256) {
-      throw new GlassboxError(
-        "key_conflict",
-        `Cannot submit with key ${
-          JSON.stringify(job.key)
-        } as job ${older.id} has that key and another request: ` +
-          "use another key, or the same task and input",
-      );
-    }
-    return { id: String(older.id), created: false };
+    return results === "done" ? { id: job.id, created: true } : submitted(job, results, queuedMax);
   }
 
-  /** T2. The job that this worker now owns; null when there is none to be had. */
+  /**
+   * T1 and T2 of a new worker's own job. All or nothing: a job that is held by or kept for a worker that has no row
+   * would never be settled. `claimed` is null while the job must wait.
+   */
+  async submitAndClaim(
+    worker: NewWorker,
+    job: NewJob,
+  ): Promise<{ id: string; created: boolean; claimed: Job | null }> {
+    const atMs = this.#now();
+    const submitting = submitStatements(job, atMs);
+    const own = { jobId: job.id, queues: [], tasks: [] };
+    const statements = [
+      registerStatement(this.#host, worker),
+      ...submitting,
+      ...claimStatements(worker.id, own, atMs),
+    ];
+    const writing = this.#core.write(statements, [job.id, QUEUE_TOPIC]);
+    const results = await writing.catch((error) =>
+      this.#confirm(error, async () => await this.find(job.id) !== null)
+    );
+    if (results === "done") {
+      const now = await this.get(job.id);
+      const isOurs = now.state === "running" && now.owner === worker.id;
+      return { id: job.id, created: true, claimed: isOurs ? now : null };
+    }
+    const row = results[1 + submitting.length]!.rows[0];
+    return { ...submitted(job, results.slice(1)), claimed: row === undefined ? null : toJob(row) };
+  }
+
+  /**
+   * T2. The job that this worker now owns; null when there is none to be had. When the answer to a claim from a queue
+   * is lost nobody knows which job that is: it then is among those that the worker holds, but never heard of.
+   */
   async claim(worker: string, filter: ClaimFilter): Promise<Job | null> {
     const topics = filter.jobId === null ? [] : [filter.jobId];
-    const results = await this.#core.write(claimStatements(worker, filter, this.#now()), topics);
-    const row = results[0]!.rows[0];
-    return row === undefined ? null : toJob(row);
+    try {
+      const results = await this.#core.write(claimStatements(worker, filter, this.#now()), topics);
+      const row = results[0]!.rows[0];
+      return row === undefined ? null : toJob(row);
+    } catch (error) {
+      if (filter.jobId === null || !isGlassboxError(error, "storage_unreachable")) throw error;
+      const job = await this.find(filter.jobId).catch(() => null);
+      if (job?.owner !== worker || job.state !== "running") throw error;
+      return job;
+    }
   }
 
-  /** When the next of these queues' delayed jobs may be claimed, in wall-clock milliseconds; null when none waits. */
-  async nextDueMs(queues: readonly string[]): Promise<number | null> {
-    const rows = await this.#core.read(statement(
-      `SELECT min(not_before_ms) AS due FROM jobs WHERE state = 'queued' AND not_before_ms > ?
-         AND queue IN (SELECT value FROM json_each(?))`,
-      this.#now(),
-      JSON.stringify(queues),
-    ));
-    const due = rows[0]?.due;
-    return due === null || due === undefined ? null : Number(due);
+  /** Whether there is something for `claim` to take, and if not, when the next delayed job may be claimed. Only reads. */
+  async outlook(worker: string, filter: ClaimFilter): Promise<Outlook> {
+    const rows = await this.#core.read(outlookStatement(worker, filter, this.#now()));
+    const { claimable, due } = rows[0]!;
+    return {
+      isClaimable: Number(claimable) === 1,
+      dueMs: due === null || due === undefined ? null : Number(due),
+    };
   }
 
   /** T6: the last output and the return to the queue in one commit. False when the job was asked to stop. */
   async retry(fence: Fence, retry: Retry, last: Captured): Promise<boolean> {
-    const output = this.#outputStatements(fence, last);
-    const statements = [...output, ...retryStatements(fence, retry, this.#now())];
-    const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
-    const results = await writing.catch((error) =>
-      this.#confirm(error, async () => {
-        const job = await this.find(fence.jobId);
-        return job !== null && job.epoch >= fence.epoch && job.owner !== fence.worker;
-      })
-    );
-    return results === "done" || results[output.length]!.rowsAffected === 1;
+    const output = this.#lastStatements(fence, retry, last);
+    const isDone = async () => {
+      const job = await this.find(fence.jobId);
+      return job !== null && job.epoch >= fence.epoch && job.owner !== fence.worker;
+    };
+    return await insist(this.#host, fence.lost, async (wasTried) => {
+      if (wasTried && await isDone()) return true;
+      const statements = [...output, ...retryStatements(fence, retry, this.#now())];
+      const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
+      const results = await writing.catch((error) => this.#confirm(error, isDone));
+      return results === "done" || results[output.length]!.rowsAffected === 1 || wasTried && await isDone();
+    });
   }
 
   async recordStarted(
     fence: Fence,
     child: { pid: number; startTicks: string; program: string },
   ): Promise<void> {
-    const results = await this.#core.write(startedStatements(fence, child, this.#now()), [fence.jobId]);
-    this.#demand(results[0]!.rowsAffected, fence);
+    const statements = startedStatements(fence, child, this.#now());
+    await insist(this.#host, fence.lost, async (wasTried) => {
+      const results = await this.#core.write(statements, [fence.jobId]);
+      // Tried before, it may have been done then; whoever holds the job no longer learns that by its next write.
+      if (!wasTried) this.#demand(results[0]!.rowsAffected, fence);
+    });
   }
 
   async recordEvents(fence: Fence, events: readonly { kind: string; data: unknown }[]): Promise<void> {
     const atMs = this.#now();
-    const statements = events.flatMap(({ kind, data }) => eventStatements(fence, kind, data, atMs));
-    const results = await this.#core.write(statements, [fence.jobId]);
-    for (const result of results) this.#demand(result.rowsAffected, fence);
+    const told = events.map((event) => ({ ...event, twins: this.#twins.count(fence, event, atMs) }));
+    await insist(this.#host, fence.lost, async (wasTried) => {
+      const statements = told.flatMap(({ kind, data, twins }) =>
+        wasTried
+          ? eventAgainStatement(fence, kind, data, atMs, twins)
+          : eventStatements(fence, kind, data, atMs)
+      );
+      const results = await this.#core.write(statements, [fence.jobId]);
+      if (!wasTried) { for (const result of results) this.#demand(result.rowsAffected, fence); }
+    });
   }
 
   async recordOutput(fence: Fence, captured: Captured): Promise<void> {
-    const results = await this.#core.write(this.#outputStatements(fence, captured), [fence.jobId]);
+    const statements = this.#outputStatements(fence, captured);
+    const results = await insist(
+      this.#host,
+      fence.lost,
+      () => this.#core.write(statements, [fence.jobId]),
+    );
     const shown = Object.values(captured.partials);
     results.forEach((result, index) => {
       // Removing unfinished text changes no row where none was stored; everything else must change one.
@@ -153,16 +212,21 @@ export class Jobs {
 
   /** T4, T5, T10: the last output and the final state in one commit. */
   async finish(fence: Fence, finish: Finish, last: Captured): Promise<void> {
-    const output = this.#outputStatements(fence, last);
-    const statements = [...output, ...finishStatements(fence, finish, this.#now())];
-    const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
-    const results = await writing.catch((error) =>
-      this.#confirm(error, async () => {
-        const job = await this.find(fence.jobId);
-        return job?.state === finish.state && job.owner === fence.worker && job.epoch === fence.epoch;
-      })
-    );
-    if (results !== "done") this.#demand(results[output.length]!.rowsAffected, fence);
+    const output = this.#lastStatements(fence, finish, last);
+    const isDone = async () => {
+      const job = await this.find(fence.jobId);
+      return job?.state === finish.state && job.owner === fence.worker && job.epoch === fence.epoch;
+    };
+    await insist(this.#host, fence.lost, async (wasTried) => {
+      if (wasTried && await isDone()) return;
+      const statements = [...output, ...finishStatements(fence, finish, this.#now())];
+      const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
+      const results = await writing.catch((error) => this.#confirm(error, isDone));
+      if (results === "done") return;
+      const { rowsAffected } = results[output.length]!;
+      if (rowsAffected !== 1 && wasTried && await isDone()) return;
+      this.#demand(rowsAffected, fence);
+    });
   }
 
   /** Fails a queued job whose own command line died before claiming it. True when it was so. */
@@ -173,10 +237,17 @@ export class Jobs {
 
   /** T8, T9. A queued job is cancelled at once; a running one is asked to stop. Asking twice changes nothing. */
   async cancel(jobId: string, actor: string, reason: string): Promise<Job> {
-    const results = await this.#core.write(
-      cancelStatements(jobId, actor, reason, this.#now()),
+    const atMs = this.#now();
+    const writing = this.#core.write(
+      cancelStatements(jobId, actor, reason, atMs),
       [jobId, cancelTopic(jobId)],
     );
+    const isDone = async () => {
+      const cancel = (await this.find(jobId))?.cancel;
+      return cancel?.atMs === atMs && cancel.actor === actor && cancel.reason === reason;
+    };
+    const results = await writing.catch((error) => this.#confirm(error, isDone));
+    if (results === "done") return await this.get(jobId);
     const row = results[4]!.rows[0];
     if (row === undefined) throw jobNotFound(jobId);
     const job = toJob(row);
@@ -259,6 +330,11 @@ export class Jobs {
     return String(rows[0].id);
   }
 
+  /** What goes into the commit that ends an attempt, before the end itself. */
+  #lastStatements(fence: Fence, ended: Ended, last: Captured) {
+    return [...this.#outputStatements(fence, last), ...droppedStatements(fence, ended, this.#now())];
+  }
+
   #outputStatements(fence: Fence, captured: Captured) {
     const atMs = this.#now();
     const partials = Object.entries(captured.partials) as [StreamName, Uint8Array | null][];
@@ -286,6 +362,53 @@ export class Jobs {
 
   #now(): number {
     return this.#host.clock.nowMs();
+  }
+}
+
+/** What the statements of a submission say of it. */
+function submitted(
+  job: NewJob,
+  results: readonly Result[],
+  queuedMax: number | null = null,
+): { id: string; created: boolean } {
+  if (results[0]!.rowsAffected === 1) return { id: job.id, created: true };
+  const older = results[2]?.rows[0];
+  if (older === undefined && queuedMax !== null) {
+    throw new GlassboxError(
+      "queue_full",
+      `Cannot accept another job as at most ${queuedMax} may wait: submit it again when some have been run`,
+    );
+  }
+  if (older === undefined) {
+    throw new GlassboxError(
+      "internal",
+      `Cannot submit job ${job.id}: its row is not there after the commit`,
+    );
+  }
+  if (String(older.request_sha256) !== job.requestSha256) {
+    throw new GlassboxError(
+      "key_conflict",
+      `Cannot submit with key ${
+        JSON.stringify(job.key)
+      } as job ${older.id} has that key and another request: ` +
+        "use another key, or the same task and input",
+    );
+  }
+  return { id: String(older.id), created: false };
+}
+
+/** Counts equal events of one attempt in one millisecond, which nothing but their number tells apart. */
+class Twins {
+  #atMs = 0;
+  #counts = new Map<string, number>();
+
+  /** How many such events were told before this one. */
+  count(fence: Fence, event: { kind: string; data: unknown }, atMs: number): number {
+    if (atMs !== this.#atMs) [this.#atMs, this.#counts] = [atMs, new Map()];
+    const key = JSON.stringify([fence.jobId, fence.epoch, event.kind, event.data]);
+    const before = this.#counts.get(key) ?? 0;
+    this.#counts.set(key, before + 1);
+    return before;
   }
 }
 

@@ -60,6 +60,17 @@ export function refuseNewer(connection: Connection, identity: DatabaseIdentity |
   );
 }
 
+/**
+ * Goes before every write: fails, and the transaction with it, when the database has a newer schema than this build
+ * knows, as it was migrated while this process ran.
+ */
+export function schemaGuard(): Statement {
+  return statement(
+    "SELECT json_extract(value || ' is newer', '$') FROM meta WHERE name = 'schema' AND CAST(value AS INTEGER) > ?",
+    SCHEMA_VERSION,
+  );
+}
+
 function createMeta(host: Host, version: number): Statement[] {
   return [
     statement("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"),

@@ -1,16 +1,25 @@
 import { GlassboxError, isGlassboxError } from "../core/errors.ts";
-import type { Host, ReusableLock } from "../core/host.ts";
+import type { Files, Host, ReusableLock } from "../core/host.ts";
 import { directoryOf } from "../core/paths.ts";
 import { Artifacts } from "./artifacts.ts";
 import { Changes } from "./changes.ts";
 import { Connection, type ConnectionOptions, statement } from "./connection.ts";
+import { DatabaseFile } from "./database_file.ts";
+import type { Result, Statement } from "./driver.ts";
 import { copyJob } from "./export.ts";
-import { fileError } from "./failures.ts";
+import { fileError, fullError, readOnlyError } from "./failures.ts";
 import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { Retention } from "./retention.ts";
 import { Schedules } from "./schedules.ts";
-import { type DatabaseIdentity, migrate, readIdentity, refuseNewer, SCHEMA_VERSION } from "./schema.ts";
+import {
+  type DatabaseIdentity,
+  migrate,
+  readIdentity,
+  refuseNewer,
+  SCHEMA_VERSION,
+  schemaGuard,
+} from "./schema.ts";
 import type { StoreCore } from "./store_core.ts";
 import { Queues } from "./queues.ts";
 import { Workers } from "./workers.ts";
@@ -42,6 +51,10 @@ export class Store {
   #connection: Connection;
   #writer: Writer;
   #lock: ReusableLock | null;
+  /** Null for a server. */
+  #file: DatabaseFile | null;
+  #files: Files;
+  #refusal: GlassboxError | null = null;
   #isClosed = false;
 
   private constructor(
@@ -51,6 +64,7 @@ export class Store {
     identity: DatabaseIdentity,
     options: StoreOptions,
     host: Host,
+    file: DatabaseFile | null,
   ) {
     this.#connection = connection;
     this.#writer = writer;
@@ -60,9 +74,12 @@ export class Store {
     this.display = options.display;
     this.runDirectory = options.runDirectory;
     this.isEmbedded = connection.isEmbedded;
+    this.#files = host.files;
+    this.#file = file;
     this.changes = new Changes(host.clock, () => connection.dataVersion());
     const core: StoreCore = this.#core = {
       read: (query) => connection.read(query),
+      refusal: () => this.#refusal,
       readTogether: (queries) => connection.readTogether(queries),
       write: async (statements, topics = []) => {
         if (this.#isClosed) {
@@ -71,7 +88,7 @@ export class Store {
             `Cannot write to ${this.display} as this process has closed it`,
           );
         }
-        const results = await writer.write(statements);
+        const results = await this.#written(statements);
         this.changes.notify(topics);
         return results;
       },
@@ -90,16 +107,82 @@ export class Store {
     const lock = await openLock(options, host);
     let connection: Connection | null = null;
     try {
-      connection = await Connection.open(options, host.clock);
-      const writer = new Writer(connection, lock, host.clock);
-      const identity = await identify(connection, writer, host);
+      const place: { file: DatabaseFile | null } = { file: null };
+      connection = await Connection.open(options, host.clock, () => place.file?.check() ?? Promise.resolve());
+      const writer = new Writer(connection, lock, host.clock, [schemaGuard()]);
+      const identity = await identify(connection, writer, host, options.path);
       refuseOther(options, identity);
-      return new Store(connection, writer, lock, identity, options, host);
+      if (options.path !== null) {
+        place.file = await DatabaseFile.at(options.path, options.display, host.files);
+      }
+      return new Store(connection, writer, lock, identity, options, host, place.file);
     } catch (error) {
       connection?.close();
       lock?.close();
       throw error;
     }
+  }
+
+  /** Refuses new jobs with this error, while what runs may still be recorded; null takes them again. */
+  refuseNew(refusal: GlassboxError | null): void {
+    this.#refusal = refusal;
+  }
+
+  get takesNew(): boolean {
+    return this.#refusal === null;
+  }
+
+  /** Bytes of the write-ahead log of an embedded file. */
+  async walBytes(): Promise<number> {
+    if (this.#file === null) return 0;
+    return (await this.#files.info(`${this.#file.path}-wal`).catch(() => null))?.sizeBytes ?? 0;
+  }
+
+  /** Rejects with `storage_gone` once the file that was opened is no longer at its path: nothing may be written then. */
+  async checkPlace(): Promise<void> {
+    await this.#file?.check();
+  }
+
+  /** A commit counts only when the file that took it still is the one that others will open. */
+  async #written(statements: readonly Statement[]): Promise<Result[]> {
+    try {
+      const results = await this.#writer.write(statements);
+      await this.#file?.check();
+      return results;
+    } catch (error) {
+      await this.#file?.check();
+      // The guard's own words are SQLite's: whether it was the guard is looked up.
+      if (isGlassboxError(error, "storage_io") || isGlassboxError(error, "internal")) {
+        await this.demandSchema();
+      }
+      throw await this.#explained(error);
+    }
+  }
+
+  /** SQLite calls a disk that was made read-only a fault of the disk, and does not say how full a full one is. */
+  async #explained(error: unknown): Promise<unknown> {
+    const isFull = isGlassboxError(error, "storage_full");
+    if (this.#file === null || !isFull && !isGlassboxError(error, "storage_io")) return error;
+    if (!isFull) return await this.#isReadOnly(this.#file.path) ? readOnlyError(this.display, error) : error;
+    const space = await this.#files.space(directoryOf(this.#file.path));
+    return space === null ? error : fullError(this.display, error, space);
+  }
+
+  /** Only a try tells: a file system that went read-only after a fault still says that it can be written. */
+  async #isReadOnly(path: string): Promise<boolean> {
+    const probe = `${path}.probe`;
+    try {
+      await this.#files.writeAtomic(probe, new Uint8Array());
+      await this.#files.remove(probe);
+      return false;
+    } catch (error) {
+      return (error as { code?: unknown } | null)?.code === "EROFS";
+    }
+  }
+
+  /** Throws `storage_newer_schema` when a newer glassbox has migrated the database since it was opened. */
+  async demandSchema(): Promise<void> {
+    refuseNewer(this.#connection, await readIdentity(this.#connection));
   }
 
   /** What SQLite itself finds wrong with the file, or with references between rows; empty when all is sound. */
@@ -130,6 +213,7 @@ export class Store {
     this.#isClosed = true;
     this.changes.close();
     await this.#writer.drained();
+    if (this.#file?.isGone) await this.#connection.emptyWal();
     this.#connection.close();
     this.#lock?.close();
   }
@@ -160,12 +244,20 @@ async function openLock(options: StoreOptions, host: Host): Promise<ReusableLock
   }
 }
 
-async function identify(connection: Connection, writer: Writer, host: Host): Promise<DatabaseIdentity> {
+async function identify(
+  connection: Connection,
+  writer: Writer,
+  host: Host,
+  path: string | null,
+): Promise<DatabaseIdentity> {
   const found = await readIdentity(connection);
   refuseNewer(connection, found);
   const isReady = !connection.isEmbedded || found !== null && await connection.hasWal();
   if (found?.schema === SCHEMA_VERSION && isReady) return found;
   return await writer.exclusively(async () => {
+    // SQLite makes sure of the file's name, but not of directories that were made for it: a power cut could take them
+    // with all that is in them. Whoever finds tables in it may count on this having been done.
+    if (found === null && path !== null) await host.files.syncDirectories(await directoryBehind(host, path));
     if (!isReady) await connection.enableWal();
     try {
       return await migrate(connection, host);
@@ -176,6 +268,10 @@ async function identify(connection: Connection, writer: Writer, host: Host): Pro
       throw error;
     }
   });
+}
+
+async function directoryBehind(host: Host, path: string): Promise<string> {
+  return directoryOf(await host.files.realPath(path) ?? path);
 }
 
 function refuseOther(options: StoreOptions, identity: DatabaseIdentity): void {

@@ -11,6 +11,11 @@ export interface Fence {
   readonly jobId: string;
   readonly worker: string;
   readonly epoch: number;
+  /**
+   * Aborts when the attempt may write no more. Until then a write is repeated while a server cannot be reached;
+   * without it, nothing is.
+   */
+  readonly lost?: AbortSignal;
 }
 
 export interface NewJob {
@@ -41,8 +46,23 @@ const STILL_OURS =
   "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running')";
 
 /** An event that exists only if the statement before it changed exactly one row. */
-function eventIfChanged(jobId: string, epoch: number, kind: string, data: unknown, atMs: number): Statement {
+export function eventIfChanged(
+  jobId: string,
+  epoch: number,
+  kind: string,
+  data: unknown,
+  atMs: number,
+): Statement {
   return statement(`${INSERT_EVENT} WHERE changes() = 1`, jobId, epoch, kind, JSON.stringify(data), atMs);
+}
+
+/** A condition of `submitStatements`: fewer than so many jobs wait. */
+export function roomInQueue(queuedMax: number): Statement {
+  return statement(
+    "(SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' LIMIT ?)) < ?",
+    queuedMax,
+    queuedMax,
+  );
 }
 
 /** `onlyIf` is a condition in SQL without which nothing is stored. */
@@ -97,27 +117,51 @@ const MAY_RUN = `NOT EXISTS (
   AND (concurrency_key IS NULL OR NOT EXISTS (
     SELECT 1 FROM jobs AS other WHERE other.state = 'running' AND other.concurrency_key = jobs.concurrency_key))`;
 
+/** Selects the id that a claim of `worker` (?1) would take now (?2); the filter's own arguments follow these. */
+function claimable(filter: ClaimFilter): Statement {
+  if (filter.jobId !== null) {
+    return statement(
+      `SELECT id FROM jobs WHERE id = ?3 AND state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
+         AND (reserved_for IS NULL OR reserved_for = ?1) AND ${MAY_RUN}`,
+      filter.jobId,
+    );
+  }
+  return statement(
+    `SELECT id FROM jobs WHERE state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
+       AND (reserved_for IS NULL OR reserved_for = ?1)
+       AND queue IN (SELECT value FROM json_each(?3)) AND task IN (SELECT value FROM json_each(?4))
+       AND ${MAY_RUN}
+       ORDER BY priority DESC, id LIMIT 1`,
+    JSON.stringify(filter.queues),
+    JSON.stringify(filter.tasks),
+  );
+}
+
+/** Asks whether a claim would find a job, and if not, when the next delayed one is due: both at the same moment. */
+export function outlookStatement(worker: string, filter: ClaimFilter, atMs: number): Statement {
+  const { sql, args } = claimable(filter);
+  const waiting = filter.jobId === null ? "queue IN (SELECT value FROM json_each(?3))" : "id = ?3";
+  return statement(
+    `SELECT claimable, CASE claimable WHEN 0 THEN
+       (SELECT min(not_before_ms) FROM jobs WHERE state = 'queued' AND not_before_ms > ?2 AND ${waiting}) END AS due
+     FROM (SELECT EXISTS (${sql}) AS claimable)`,
+    worker,
+    atMs,
+    ...args,
+  );
+}
+
 /**
  * Claims one job. One at a time, as the next may be claimed only with this one counted; several claims still
  * share a group commit.
  */
 export function claimStatements(worker: string, filter: ClaimFilter, atMs: number): Statement[] {
-  const which = filter.jobId === null
-    ? `SELECT id FROM jobs WHERE state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
-         AND (reserved_for IS NULL OR reserved_for = ?1)
-         AND queue IN (SELECT value FROM json_each(?3)) AND task IN (SELECT value FROM json_each(?4))
-         AND ${MAY_RUN}
-         ORDER BY priority DESC, id LIMIT 1`
-    : `SELECT id FROM jobs WHERE id = ?3 AND state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
-         AND (reserved_for IS NULL OR reserved_for = ?1) AND ${MAY_RUN}`;
-  const args = filter.jobId === null
-    ? [JSON.stringify(filter.queues), JSON.stringify(filter.tasks)]
-    : [filter.jobId];
+  const { sql, args } = claimable(filter);
   return [
     statement(
       `UPDATE jobs SET state = 'running', epoch = epoch + 1, owner = ?1, reserved_for = NULL,
          started_at_ms = coalesce(started_at_ms, ?2)
-       WHERE id IN (${which})
+       WHERE id IN (${sql})
          AND NOT EXISTS (SELECT 1 FROM workers WHERE id = ?1 AND stopped_at_ms IS NOT NULL) RETURNING *`,
       worker,
       atMs,
@@ -150,7 +194,7 @@ export function startedStatements(
 ): Statement[] {
   return [
     statement(
-      `UPDATE attempts SET pid = ?, start_ticks = ? WHERE job_id = ? AND epoch = ? AND ${STILL_OURS}`,
+      `UPDATE attempts SET pid = ?, start_ticks = ? WHERE job_id = ? AND epoch = ? AND pid IS NULL AND ${STILL_OURS}`,
       child.pid,
       child.startTicks,
       fence.jobId,
@@ -163,10 +207,13 @@ export function startedStatements(
   ];
 }
 
+const HOLDER_OF_EVENT =
+  "EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running')";
+
 export function eventStatements(fence: Fence, kind: string, data: unknown, atMs: number): Statement[] {
   return [
     statement(
-      `${INSERT_EVENT} WHERE EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running')`,
+      `${INSERT_EVENT} WHERE ${HOLDER_OF_EVENT}`,
       fence.jobId,
       fence.epoch,
       kind,
@@ -177,11 +224,76 @@ export function eventStatements(fence: Fence, kind: string, data: unknown, atMs:
   ];
 }
 
-export interface Finish {
+/** What is known at the end of an attempt about what of it is not stored. */
+export interface Ended {
+  readonly evidence: ExitEvidence | null;
+  /** Reports of progress beyond the bound, which were not stored; none when left out. */
+  readonly droppedProgress?: number;
+}
+
+/** The same event once more after a lost answer: only where it is not there. `twins` were told in the same millisecond. */
+export function eventAgainStatement(
+  fence: Fence,
+  kind: string,
+  data: unknown,
+  atMs: number,
+  twins: number,
+): Statement {
+  return statement(
+    `${INSERT_EVENT} WHERE ${HOLDER_OF_EVENT} AND (SELECT count(*) FROM events
+       WHERE job_id = ?1 AND epoch = ?2 AND kind = ?3 AND data = ?4 AND at_ms = ?5) <= ?7`,
+    fence.jobId,
+    fence.epoch,
+    kind,
+    JSON.stringify(data),
+    atMs,
+    fence.worker,
+    twins,
+  );
+}
+
+/**
+ * Says what of an attempt was dropped, once, in the commit that ends it: evidence of a loss without its event, or the
+ * event without its evidence, would be found by nobody.
+ */
+export function droppedStatements(
+  fence: Fence,
+  { evidence, droppedProgress = 0 }: Ended,
+  atMs: number,
+): Statement[] {
+  const output = evidence === null || evidence.droppedLines === 0 ? [] : [droppedStatement(
+    fence,
+    "output_dropped",
+    { droppedLines: evidence.droppedLines, droppedBytes: evidence.droppedBytes },
+    "json_object('outputBytesMax', output_bytes_max)",
+    atMs,
+  )];
+  const progress = droppedProgress === 0
+    ? []
+    : [droppedStatement(fence, "progress_dropped", { droppedProgress }, "'{}'", atMs)];
+  return [...output, ...progress];
+}
+
+/** An event that is told once for each attempt; `also` is JSON made in SQL, with what only the row knows. */
+function droppedStatement(fence: Fence, kind: string, data: unknown, also: string, atMs: number): Statement {
+  return statement(
+    `INSERT INTO events (job_id, seq, epoch, kind, data, at_ms)
+     SELECT ?1, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE job_id = ?1), ?2, ?3, json_patch(?4, ${also}), ?5
+     FROM jobs WHERE id = ?1 AND owner = ?6 AND epoch = ?2 AND state = 'running'
+       AND NOT EXISTS (SELECT 1 FROM events WHERE job_id = ?1 AND epoch = ?2 AND kind = ?3)`,
+    fence.jobId,
+    fence.epoch,
+    kind,
+    JSON.stringify(data),
+    atMs,
+    fence.worker,
+  );
+}
+
+export interface Finish extends Ended {
   readonly state: Extract<JobState, "completed" | "failed" | "cancelled">;
   readonly resultJson: string | null;
   readonly failure: JobFailure | null;
-  readonly evidence: ExitEvidence | null;
 }
 
 export function finishStatements(fence: Fence, finish: Finish, atMs: number): Statement[] {
@@ -222,9 +334,8 @@ export function finishStatements(fence: Fence, finish: Finish, atMs: number): St
   ];
 }
 
-export interface Retry {
+export interface Retry extends Ended {
   readonly failure: JobFailure;
-  readonly evidence: ExitEvidence | null;
   readonly delayMs: number;
   /** The command line that runs the job itself, and is to run it again; null for any worker. */
   readonly reservedFor: string | null;
@@ -239,7 +350,8 @@ export function retryStatements(fence: Fence, retry: Retry, atMs: number): State
        WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running' AND cancel_at_ms IS NULL
          AND epoch < max_attempts`,
       reservedFor,
-      atMs + delayMs,
+      // At once means at once, whatever the clocks of others say.
+      delayMs === 0 ? 0 : atMs + delayMs,
       fence.jobId,
       fence.worker,
       fence.epoch,

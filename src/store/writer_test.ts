@@ -60,7 +60,7 @@ Deno.test("drained() resolves when everything asked for is settled", async () =>
   assert.equal(commits.length, 3);
 });
 
-Deno.test("a group holds at most 512 statements and 8 MiB, but always one member", async () => {
+Deno.test("a group holds at most 512 statements and 1 MiB, but always one member", async () => {
   const { connection, commits } = fakeConnection();
   const writer = new Writer(connection, null, clock);
   const many = Array.from({ length: 513 }, () => write(writer, "x"));
@@ -68,10 +68,41 @@ Deno.test("a group holds at most 512 statements and 8 MiB, but always one member
   await Promise.all(many);
   assert.deepEqual(commits.map(({ length }) => length), [512, 1, 600]);
   commits.length = 0;
-  const large = () =>
-    writer.write([statement("z", new Uint8Array(3 * 1024 * 1024), "x".repeat(1024 * 1024))]);
-  await Promise.all([large(), large(), large(), writer.write([statement("z", "x".repeat(9 * 1024 * 1024))])]);
+  const large = (bytes: number) => writer.write([statement("z", new Uint8Array(bytes), "x".repeat(bytes))]);
+  await Promise.all([large(200_000), large(200_000), large(200_000), large(2_000_000)]);
   assert.deepEqual(commits.map(({ length }) => length), [2, 1, 1]);
+});
+
+Deno.test("write() of little goes before what asks for much, of which the oldest always has a place", async () => {
+  const { connection, commits } = fakeConnection();
+  const writer = new Writer(connection, null, clock);
+  const flood = (name: string) => writer.write([statement(name, new Uint8Array(900_000))]);
+  const asked = [flood("first"), flood("second"), write(writer, "cancel")];
+  await asked[0];
+  asked.push(write(writer, "heartbeat"), flood("third"));
+  await Promise.all(asked);
+  assert.deepEqual(commits, [["cancel", "first"], ["heartbeat", "second"], ["third"]]);
+});
+
+Deno.test("write() leaves the lock to others for a moment after much was written", async () => {
+  const slept: number[] = [];
+  const log: string[] = [];
+  const { connection } = fakeConnection();
+  const lock: ReusableLock = {
+    lock: () => Promise.resolve(void log.push("lock")),
+    unlock: () => void log.push("unlock"),
+    close: () => undefined,
+  };
+  const sleep = (ms: number) => {
+    slept.push(ms);
+    log.push("wait");
+    return Promise.resolve();
+  };
+  const writer = new Writer(connection, lock, { ...clock, sleep });
+  await writer.write([statement("flood", new Uint8Array(900_000))]);
+  await write(writer, "next");
+  assert.deepEqual(log, ["lock", "unlock", "wait", "lock", "unlock"]);
+  assert.ok(slept[0]! > 0 && slept[0]! < 50);
 });
 
 Deno.test("one bad member fails alone, after the group was tried once", async () => {

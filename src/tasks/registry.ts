@@ -1,6 +1,7 @@
 import type { Task, TaskRegistry } from "../core/task.ts";
 import { exec } from "./exec/task.ts";
 import { phasePortrait } from "./phase_portrait/task.ts";
+import { genomeDashboard } from "./genome_dashboard/task.ts";
 import { selftest } from "./selftest/task.ts";
 
 /** Makes a registry; names must be unique. */
@@ -15,4 +16,5 @@ export const builtInTasks: TaskRegistry = createRegistry([
   exec as unknown as Task,
   phasePortrait as unknown as Task,
   selftest as unknown as Task,
+  genomeDashboard as unknown as Task,
 ]);

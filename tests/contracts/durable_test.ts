@@ -17,7 +17,9 @@ onEach("retry() gives a job back to the queue until its attempts are used up", a
   const first = await runningJob(store, "w1", { maxAttempts: 2 });
   assert.equal(await store.jobs.retry(first, retry(), NOTHING), true);
   const waiting = await store.jobs.get(first.jobId);
-  assert.deepEqual([waiting.state, waiting.owner, waiting.epoch], ["queued", null, 1]);
+  // Without a pause there is no time to wait for, so that no clock can be behind it.
+  const { state, owner, epoch, notBeforeMs } = waiting;
+  assert.deepEqual([state, owner, epoch, notBeforeMs], ["queued", null, 1, 0]);
   await assert.rejects(store.jobs.finish(first, FAILED, NOTHING), refusedAs("fenced"));
 
   const again = await store.jobs.claim("w2", claimAny({ jobId: first.jobId }));
@@ -48,7 +50,7 @@ onEach(
   },
 );
 
-onEach("claim() waits for the time a job was delayed to, and nextDueMs() tells it", async (db) => {
+onEach("claim() waits for the time a job was delayed to, and outlook() tells it", async (db) => {
   const store = await db.open();
   const late = newJob({ delayMs: 3600_000 });
   await store.jobs.submit(late);
@@ -56,8 +58,34 @@ onEach("claim() waits for the time a job was delayed to, and nextDueMs() tells i
   assert.equal(await store.jobs.claim("w", claimAny({ jobId: late.id })), null);
   const { createdAtMs, notBeforeMs } = await store.jobs.get(late.id);
   assert.equal(notBeforeMs - createdAtMs, 3600_000);
-  assert.equal(await store.jobs.nextDueMs(["default"]), notBeforeMs);
-  assert.equal(await store.jobs.nextDueMs(["other"]), null);
+  const nothing = { isClaimable: false, dueMs: null };
+  assert.deepEqual(await store.jobs.outlook("w", claimAny()), { isClaimable: false, dueMs: notBeforeMs });
+  assert.deepEqual(await store.jobs.outlook("w", claimAny({ queues: ["other"] })), nothing);
+});
+
+onEach("outlook() tells exactly when claim() would find something", async (db) => {
+  const store = await db.open();
+  const look = async (worker = "w", filter = claimAny()) =>
+    (await store.jobs.outlook(worker, filter)).isClaimable;
+  assert.equal(await look(), false);
+  const kept = newJob({ reservedFor: "cli" });
+  await store.jobs.submit(kept);
+  assert.deepEqual([await look("w"), await look("cli")], [false, true]);
+  assert.deepEqual([
+    await look("cli", claimAny({ jobId: kept.id })),
+    await look("w", claimAny({ jobId: kept.id })),
+  ], [
+    true,
+    false,
+  ]);
+  await store.jobs.submit(newJob());
+  assert.equal(await look("w", claimAny({ tasks: ["unknown"] })), false);
+  await store.queues.setPaused("default", true);
+  assert.equal(await look(), false);
+  await store.queues.setPaused("default", false);
+  assert.equal(await look(), true);
+  assert.notEqual(await store.jobs.claim("w", claimAny()), null);
+  assert.equal(await look(), false);
 });
 
 onEach("claim() takes nothing from a paused queue, and no more from a bounded one than fits", async (db) => {
@@ -110,6 +138,11 @@ onEach(
     // Its job is still to be settled, so whoever reaps next must find it.
     assert.deepEqual((await store.workers.unsettled()).map(({ id }) => id), ["w1"]);
     await store.jobs.finish(held, FAILED, NOTHING);
+    assert.deepEqual(await store.workers.unsettled(), []);
+    // So must one that only waits for it, as when its request came after it was declared dead.
+    const { id } = await store.jobs.submit(newJob({ reservedFor: "w1" }));
+    assert.deepEqual((await store.workers.unsettled()).map(({ id }) => id), ["w1"]);
+    assert.equal(await store.jobs.abandon(id, "w1", { code: "lost", message: "its worker is dead" }), true);
     assert.deepEqual(await store.workers.unsettled(), []);
   },
 );

@@ -233,7 +233,7 @@ Deno.test("a watcher that leaves is followed no longer", async () => {
   await until(() => watchersOf(rig), (count) => count === 0);
 });
 
-Deno.test("SSE drops a watcher that never reads", async () => {
+Deno.test("fault 43: SSE drops a watcher that never reads", async () => {
   await using rig = await startRig({ clock: hurried(15_000) });
   const id = await submit(rig, script(MUCH));
   await settled(rig, id);
@@ -357,7 +357,7 @@ Deno.test("a socket closes on what it cannot take", async () => {
   }
 });
 
-Deno.test("a socket whose watcher takes nothing is dropped, and told where to resume", async () => {
+Deno.test("fault 43: a socket whose watcher takes nothing is dropped, and told where to resume", async () => {
   await using rig = await startRig({
     // Only the wait for room measures time by this clock, so making it pass quickly shortens that wait alone.
     clock: (real) => ({

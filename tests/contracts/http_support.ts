@@ -28,6 +28,7 @@ export interface Rig extends AsyncDisposable {
 export interface RigOptions {
   readonly concurrency?: number;
   readonly graceMs?: number;
+  readonly intake?: { readonly queuedMax: number; readonly submitRate: number | null };
   readonly clock?: (real: Clock) => Clock;
 }
 
@@ -56,7 +57,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const serving = await serve({
     ...context,
     worker,
-    settings: { host: "127.0.0.1", port: 0 },
+    settings: { host: "127.0.0.1", port: 0, ...options.intake },
     launch: { mode: "serve", why: "a test" },
     graceMs: options.graceMs ?? 0,
     report: (error) => reported.push(error),

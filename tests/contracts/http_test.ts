@@ -189,7 +189,7 @@ Deno.test("POST /jobs refuses a large body before it has come", async () => {
   assert.match(chunked, /^HTTP\/1.1 413 /);
 });
 
-Deno.test("POST /jobs gives up on a body that does not come", async () => {
+Deno.test("fault 43: POST /jobs gives up on a body that does not come", async () => {
   await using rig = await startRig({ clock: hurried(LIMITS.bodyIdleMs) });
   const answered = await exchange(
     rig.port,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Store } from "../../src/store/store.ts";
 import { newJob, storeHost, type TestDatabase } from "../support/store_fixture.ts";
-import { onEach } from "../support/store_suite.ts";
+import { onEach, refusedAs } from "../support/store_suite.ts";
 
 /** Counts commits: takings of the write lock of a file, batches sent to a server. */
 async function countCommits(db: TestDatabase, work: (store: Store) => Promise<void>): Promise<number> {
@@ -51,3 +51,33 @@ onEach("one bad member of a group fails alone, and the others are committed once
   for (const { id } of jobs) assert.equal((await store.jobs.events(id, 0, 10)).length, 1);
   await store.jobs.submit(newJob());
 });
+
+onEach("submitAndClaim() stores the worker, its job and its claim, or none of them", async (db) => {
+  const store = await db.open();
+  const worker = (id: string) => ({ id, launch: "run", version: "0" });
+  const first = newJob({ reservedFor: "w1" });
+  const { id, created, claimed } = await store.jobs.submitAndClaim(worker("w1"), first);
+  assert.deepEqual([id, created, claimed?.state, claimed?.owner], [first.id, true, "running", "w1"]);
+  // The row of the worker is what fails here: its job must not be left running for a worker that nobody knows.
+  const second = newJob({ reservedFor: "w1" });
+  await assert.rejects(store.jobs.submitAndClaim(worker("w1"), second));
+  assert.equal(await store.jobs.find(second.id), null);
+  const delayed = await store.jobs.submitAndClaim(
+    worker("w2"),
+    newJob({ reservedFor: "w2", delayMs: 60_000 }),
+  );
+  assert.deepEqual([delayed.created, delayed.claimed], [true, null]);
+});
+
+onEach(
+  "submitAndClaim() with a key that was used gives the older job, or refuses another request",
+  async (db) => {
+    const store = await db.open();
+    const worker = (id: string) => ({ id, launch: "run", version: "0" });
+    const older = await store.jobs.submit(newJob({ key: "k" }));
+    const again = await store.jobs.submitAndClaim(worker("w1"), newJob({ key: "k", reservedFor: "w1" }));
+    assert.deepEqual(again, { id: older.id, created: false, claimed: null });
+    const other = newJob({ key: "k", requestSha256: "1".repeat(64) });
+    await assert.rejects(store.jobs.submitAndClaim(worker("w2"), other), refusedAs("key_conflict"));
+  },
+);

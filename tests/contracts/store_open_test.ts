@@ -1,7 +1,8 @@
 /** Opening a database: made once, known by its id, refused when it is not ours; on a file and on a server alike. */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { SCHEMA_VERSION } from "../../src/store/schema.ts";
-import { newJob } from "../support/store_fixture.ts";
+import { newJob, storeHost } from "../support/store_fixture.ts";
 import { onEach, refusedAs } from "../support/store_suite.ts";
 
 onEach(
@@ -18,6 +19,16 @@ onEach(
     assert.ok(Number(raw.rows[0]?.value) > 1_600_000_000_000);
   },
 );
+
+onEach("Store.open() makes sure of the directories of a file before anything is in it, once", async (db) => {
+  const synced: string[] = [];
+  const { files } = storeHost();
+  const syncDirectories = (path: string) => (synced.push(path), files.syncDirectories(path));
+  const host = storeHost({ files: { ...files, syncDirectories } });
+  await (await db.open(host)).close();
+  await db.open(host);
+  assert.deepEqual(synced, db.backend === "file" ? [dirname(await Deno.realPath(db.path))] : []);
+});
 
 onEach("Store.open() accepts the expected id and refuses another with storage_other_database", async (db) => {
   const { id } = await db.open();

@@ -316,3 +316,46 @@ onEach(
     assert.equal(seen, 7);
   },
 );
+
+const DROPPED = {
+  exitCode: 0,
+  signal: null,
+  wallMs: 1,
+  cpuMs: null,
+  peakMemoryBytes: null,
+  lineCount: 0,
+  outputBytes: 0,
+  droppedLines: 3,
+  droppedBytes: 30,
+  lastLines: [],
+};
+
+onEach(
+  "finish() says in its own commit what was dropped, once, also after a retry that came too late",
+  async (db) => {
+    const store = await db.open();
+    const fence = await runningJob(store, "w", { maxAttempts: 2, outputBytesMax: 150 });
+    await store.jobs.cancel(fence.jobId, "user", "");
+    const failure = { code: "program_failed", message: "" } as const;
+    const dropped = { evidence: DROPPED, droppedProgress: 7 };
+    const retry = { ...dropped, failure, delayMs: 0, reservedFor: null };
+    assert.equal(await store.jobs.retry(fence, retry, NO_OUTPUT), false);
+    await store.jobs.finish(fence, { ...COMPLETED, ...dropped }, NO_OUTPUT);
+    const events = await store.jobs.events(fence.jobId, 0, 10);
+    assert.deepEqual(events.map(({ kind }) => kind), [
+      "submitted",
+      "claimed",
+      "cancel_requested",
+      "output_dropped",
+      "progress_dropped",
+      "finished",
+    ]);
+    assert.deepEqual(events[4]!.data, { droppedProgress: 7 });
+    assert.deepEqual(events[3]!.data, { droppedLines: 3, droppedBytes: 30, outputBytesMax: 150 });
+    await assert.rejects(
+      store.jobs.finish(fence, { ...COMPLETED, ...dropped }, NO_OUTPUT),
+      refusedAs("fenced"),
+    );
+    assert.equal((await store.jobs.events(fence.jobId, 0, 10)).length, 6);
+  },
+);

@@ -193,7 +193,7 @@ Deno.test("a write that a foreign program holds up for too long is refused as st
   assert.equal((await store.jobs.count()).queued, 1);
 });
 
-Deno.test("kill -9 of a process that holds the write lock lets the others go on", async () => {
+Deno.test("fault 5: kill -9 of a process that holds the write lock lets the others go on", async () => {
   await using db = await testDatabase("file");
   const store = await db.open();
   await store.jobs.submit(newJob());

@@ -155,7 +155,8 @@ Deno.test("a server that takes requests and never answers is storage_unreachable
   const url = `http://127.0.0.1:${listener.addr.port}`;
   const host = storeHost({ clock: { ...real.clock, sleep } });
   await assert.rejects(db.open(host, { url, display: url }), refusedAs("storage_unreachable"));
-  assert.deepEqual(waits, [LIMITS.storageBusyMs]);
+  assert.equal(waits.length, 1);
+  assert.ok(waits[0]! >= LIMITS.serverAnswerMs && waits[0]! < LIMITS.serverAnswerMs + 1_000, `${waits}`);
   listener.close();
   await accepting;
   for (const conn of held) conn.close();

@@ -74,7 +74,7 @@ for (const program of programs()) {
     const exported = join(sandbox.directory, "job.db");
     assert.equal((await sandbox.run(["jobs", "export", "latest", "--to", exported])).code, 0);
     const names = [...Deno.readDirSync(sandbox.directory)].map((entry) => entry.name);
-    assert.deepEqual(names.filter((one) => one.startsWith("job.db")), ["job.db"]);
+    assert.deepEqual(names.filter((one) => one.startsWith("job.db") || one.includes("export")), ["job.db"]);
     const moved = join(sandbox.directory, "moved.db");
     await Deno.copyFile(exported, moved);
     assert.equal((await sandbox.run(["jobs", "logs", "latest", "--db", moved])).out, "hello\n");

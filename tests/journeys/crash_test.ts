@@ -4,7 +4,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { attemptMarker } from "../../src/executor/command.ts";
 import { newSandbox, programs, type Running, type Sandbox, type Server } from "../support/glassbox.ts";
-import { complaints, linesOf, listJobs, showJob } from "../support/jobs.ts";
+import { linesOf, listJobs, showJob } from "../support/jobs.ts";
 import {
   eventually,
   fileAppears,
@@ -273,20 +273,6 @@ db.commit()`,
     const response = await fetch(`${next.url}/api/v1/jobs/${first}`);
     assert.equal((await response.json()).failure.code, "lost");
     assert.equal((await sandbox.run(["jobs", "wait", second])).code, 0);
-  });
-
-  Deno.test(`kill -9 of a job's own process ${name} is that job's failure, with the signal as evidence`, async () => {
-    await using sandbox = await newSandbox(program);
-    const gate = await makeGate(sandbox.directory);
-    const running = sandbox.start(["run", "--", "sh", "-c", 'echo "pid $$"; read x < "$0"', gate.path]);
-    const [, pid] = await running.said(/^pid (\d+)\n/, "stdout");
-    Deno.kill(Number(pid), "SIGKILL");
-    const ended = await running.ended;
-    assert.equal(ended.code, 137);
-    assert.match(complaints(ended.err)[0]!, /The program was ended by signal SIGKILL/);
-    const { job, attempts } = await showJob(sandbox);
-    assert.equal(job.failure?.code, "program_signalled");
-    assert.equal(attempts[0]!.evidence?.signal, "SIGKILL");
   });
 }
 

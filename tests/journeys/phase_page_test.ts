@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { type OpenPage, openPage } from "../support/browser.ts";
-import { newSandbox, programs } from "../support/glassbox.ts";
+import { newSandbox, type Program, programs } from "../support/glassbox.ts";
 
 const LONG = 30_000;
 
@@ -53,21 +53,24 @@ async function pixelsOf(page: Page, color: string): Promise<number> {
   }, color);
 }
 
+/** Serves, opens the page, works on it, and holds it to have complained of nothing. */
+async function onPhase(
+  program: Program,
+  work: (opened: OpenPage, url: string) => Promise<void>,
+  options: Parameters<typeof openPage>[1] = {},
+): Promise<void> {
+  await using sandbox = await newSandbox(program);
+  await using server = await sandbox.serve();
+  await using opened = await openPage(`${server.url}/phase`, options);
+  await isDrawn(opened.page);
+  await work(opened, server.url);
+  assert.deepEqual(opened.complaints, []);
+}
+
 for (const program of programs()) {
   const name = `(${program.name})`;
-
-  async function withPhase(
-    work: (opened: OpenPage, url: string) => Promise<void>,
-    options: Parameters<typeof openPage>[1] = {},
-    fragment = "",
-  ): Promise<void> {
-    await using sandbox = await newSandbox(program);
-    await using server = await sandbox.serve();
-    await using opened = await openPage(`${server.url}/phase${fragment}`, options);
-    await isDrawn(opened.page);
-    await work(opened, server.url);
-    assert.deepEqual(opened.complaints, []);
-  }
+  const withPhase = (work: Parameters<typeof onPhase>[1], options?: Parameters<typeof openPage>[1]) =>
+    onPhase(program, work, options);
 
   Deno.test(`/phase draws a portrait on opening, with its equilibria in words ${name}`, async () => {
     await withPhase(async ({ page }) => {

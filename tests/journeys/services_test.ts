@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { newSandbox, programs, type Sandbox, type Server, startProcess } from "../support/glassbox.ts";
 import { complaints, linesOf, listJobs, showJob } from "../support/jobs.ts";
 import { eventually, isAlive, makeGate } from "../support/processes.ts";
+import { demandRecovery } from "../support/matrix.ts";
 import { onTerminal } from "../support/terminal.ts";
 
 const WAITING = 'echo "up $$"; read x < "$0"; echo done';
@@ -38,7 +39,7 @@ for (const program of programs()) {
     const start = (sandbox: Sandbox) =>
       service === "worker" ? sandbox.worker(["--concurrency", "1"]) : sandbox.serve(["--workers", "1"]);
 
-    Deno.test(`the first SIGTERM lets the running job of ${service} ${name} end and leaves the queued one`, async () => {
+    Deno.test(`fault 32: the first SIGTERM lets the running job of ${service} ${name} end and leaves the queued one`, async () => {
       await using sandbox = await newSandbox(program);
       const gate = await makeGate(sandbox.directory);
       const running = await start(sandbox);
@@ -54,9 +55,10 @@ for (const program of programs()) {
       assert.deepEqual(jobs.map(({ id, state }) => [id, state]), [[second, "queued"], [first, "completed"]]);
       assert.equal((await linesOf(sandbox, first)).at(-1)?.text, "done");
       assert.deepEqual(readdirSync(`${sandbox.database}.run/workers`), []);
+      await demandRecovery(sandbox);
     });
 
-    Deno.test(`the second SIGTERM to ${service} ${name} cancels the running job now and ends with 143`, async () => {
+    Deno.test(`fault 32: the second SIGTERM to ${service} ${name} cancels the running job now and ends with 143`, async () => {
       await using sandbox = await newSandbox(program);
       const gate = await makeGate(sandbox.directory);
       const running = await start(sandbox);
@@ -70,17 +72,19 @@ for (const program of programs()) {
       const { job } = await showJob(sandbox, id);
       assert.equal(job.state, "cancelled");
       assert.match(job.cancel!.reason, /stop|shutting down/);
+      await demandRecovery(sandbox);
     });
 
-    Deno.test(`SIGTERM to an idle ${service} ${name} ends it with 0`, async () => {
+    Deno.test(`fault 32: SIGTERM to an idle ${service} ${name} ends it with 0`, async () => {
       await using sandbox = await newSandbox(program);
       const running = await start(sandbox);
       running.signal("SIGTERM");
       assert.equal((await running.ended).code, 0);
+      await demandRecovery(sandbox);
     });
   }
 
-  Deno.test(`serve ${name} refuses new jobs while it drains, and says where it listened`, async () => {
+  Deno.test(`fault 32: serve ${name} refuses new jobs while it drains, and says where it listened`, async () => {
     await using sandbox = await newSandbox(program);
     const gate = await makeGate(sandbox.directory);
     const server = await sandbox.serve();
@@ -95,6 +99,7 @@ for (const program of programs()) {
     assert.equal((await server.ended).code, 0);
     const [launch] = (await sandbox.run(["--log-format", "json", "jobs", "list"])).err.split("\n");
     assert.equal(about.databaseId ?? about.database?.id, JSON.parse(launch!).databaseId);
+    await demandRecovery(sandbox);
   });
 
   Deno.test(`serve ${name} says so when its port is taken, with 69, and leaves no worker behind`, async () => {

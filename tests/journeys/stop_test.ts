@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { newSandbox, programs, type Running, type Sandbox } from "../support/glassbox.ts";
 import { complaints, linesOf, showJob } from "../support/jobs.ts";
 import { isAlive, makeGate, processesEnd } from "../support/processes.ts";
+import { demandRecovery } from "../support/matrix.ts";
 import { throughShell } from "../support/shell.ts";
 import { onTerminal } from "../support/terminal.ts";
 
@@ -25,7 +26,7 @@ for (const program of programs()) {
   const name = `(${program.name})`;
 
   for (const [signal, exit] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
-    Deno.test(`${signal} to run ${name} asks the program to end, records a cancel and ends with ${exit}`, async () => {
+    Deno.test(`fault 32: ${signal} to run ${name} asks the program to end, records a cancel and ends with ${exit}`, async () => {
       await using sandbox = await newSandbox(program);
       const running = sandbox.start(["run", "--", "sh", "-c", POLITE, await closedGate(sandbox)]);
       const pid = await pidSaid(running);
@@ -51,6 +52,7 @@ for (const program of programs()) {
         "cancel_requested",
         "finished",
       ]);
+      await demandRecovery(sandbox);
     });
   }
 
@@ -67,7 +69,7 @@ for (const program of programs()) {
     assert.equal(attempts[0]!.evidence?.signal, "SIGKILL");
   });
 
-  Deno.test(`a second SIGINT to run ${name} kills at once, whatever the grace period`, async () => {
+  Deno.test(`fault 32: a second SIGINT to run ${name} kills at once, whatever the grace period`, async () => {
     await using sandbox = await newSandbox(program);
     const job = ["run", "--grace", "1h", "--", "sh", "-c", DEAF, await closedGate(sandbox)];
     const running = sandbox.start(job);
@@ -78,6 +80,7 @@ for (const program of programs()) {
     assert.equal((await running.ended).code, 130);
     assert.equal(isAlive(pid), false);
     assert.equal((await showJob(sandbox)).attempts[0]!.evidence?.signal, "SIGKILL");
+    await demandRecovery(sandbox);
   });
 
   Deno.test(`Ctrl-C on a terminal ${name} stops the job as SIGINT does`, async () => {
@@ -150,7 +153,7 @@ read x < "$0"`;
     });
   }
 
-  Deno.test(`run ${name} into head ends with 141 and cancels the job, as nobody reads it any more`, async () => {
+  Deno.test(`fault 38: run ${name} into head ends with 141 and cancels the job, as nobody reads it any more`, async () => {
     await using sandbox = await newSandbox(program);
     const script = "while :; do echo line; done";
     const pipe = '("$@"; echo "exit $?" >&2) | head -n 1';
@@ -162,9 +165,10 @@ read x < "$0"`;
     const { job } = await showJob(sandbox);
     assert.equal(job.state, "cancelled");
     assert.equal(job.cancel?.reason, "standard output was closed");
+    await demandRecovery(sandbox);
   });
 
-  Deno.test(`run ${name} into a full device records how the job ended, says so and ends with 74`, async () => {
+  Deno.test(`fault 39: run ${name} into a full device records how the job ended, says so and ends with 74`, async () => {
     await using sandbox = await newSandbox(program);
     const job = ["run", "--", "sh", "-c", "echo out; echo err >&2; exit 3"];
     await using running = throughShell(sandbox, '"$@" >/dev/full', job);
@@ -180,9 +184,10 @@ read x < "$0"`;
     assert.equal(row.failure?.code, "program_failed");
     assert.equal(attempts[0]!.evidence?.exitCode, 3);
     assert.deepEqual((await linesOf(sandbox)).map((line) => line.text).sort(), ["err", "out"]);
+    await demandRecovery(sandbox);
   });
 
-  Deno.test(`commands ${name} whose standard output is full or has no reader end without a word of a bug`, async () => {
+  Deno.test(`fault 39: commands ${name} whose standard output is full or has no reader end without a word of a bug`, async () => {
     await using sandbox = await newSandbox(program);
     await sandbox.run(["run", "--", "seq", "1", "1000"]);
     for (const args of [["jobs", "logs", "latest"], ["jobs", "list"], ["--help"], ["tasks", "exec"]]) {
@@ -198,9 +203,10 @@ read x < "$0"`;
       assert.equal(ended.code, 141, `${args}: ${ended.err}`);
       assert.deepEqual(complaints(ended.err), []);
     }
+    await demandRecovery(sandbox);
   });
 
-  Deno.test(`run ${name} with all its standard streams closed still runs and records the job`, async () => {
+  Deno.test(`fault 38: run ${name} with all its standard streams closed still runs and records the job`, async () => {
     await using sandbox = await newSandbox(program);
     const job = ["run", "--", "sh", "-c", "cat; echo out; echo err >&2; exit 6"];
     await using running = throughShell(sandbox, '"$@" <&- >&- 2>&-', job);
@@ -208,6 +214,7 @@ read x < "$0"`;
     assert.deepEqual((await linesOf(sandbox)).map((line) => line.text).sort(), ["err", "out"]);
     const check = await sandbox.run(["jobs", "list"]);
     assert.equal(check.code, 0, check.err);
+    await demandRecovery(sandbox);
   });
 
   Deno.test(`jobs cancel ${name} stops a job that another process runs, and the reason is kept`, async () => {

@@ -1,8 +1,9 @@
 /** Workers on one libSQL server who cannot see each other's lock files: one dies, stops, or loses the server. */
 import assert from "node:assert/strict";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { newSandbox, programs, type Running, type Sandbox } from "../support/glassbox.ts";
-import { eventually } from "../support/processes.ts";
+import { eventually, processesEnd } from "../support/processes.ts";
 import { startSqld } from "../support/sqld.ts";
 import type { Job } from "../../src/core/job.ts";
 
@@ -48,7 +49,7 @@ for (const program of programs()) {
     assert.equal(verdict.code, 0, verdict.out);
   });
 
-  Deno.test(`a worker that slept through its lease kills its job and records nothing (${program.name})`, async () => {
+  Deno.test(`fault 6: a worker that slept through its lease kills its job and records nothing (${program.name})`, async () => {
     await using sandbox = await newSandbox(program);
     await using sqld = await startSqld(join(sandbox.directory, "sqld"));
     const one = machine(sandbox, sqld.url, "one");
@@ -72,4 +73,61 @@ for (const program of programs()) {
     await heir.ended;
     assert.equal((await two.verify()).code, 0);
   });
+
+  Deno.test(`verify finds nothing wrong with a job that a worker runs elsewhere (${program.name})`, async () => {
+    await using sandbox = await newSandbox(program);
+    await using sqld = await startSqld(join(sandbox.directory, "sqld"));
+    const one = machine(sandbox, sqld.url, "one");
+    const two = machine(sandbox, sqld.url, "two");
+    const worker = await one.worker();
+    const submit = ["run", "--detach", "-q", "--", "sleep", "1000"];
+    const id = (await sandbox.run(submit, { env: two.env })).out.trim();
+    await eventually("the job runs", async () => (await two.job(id)).state === "running");
+    // From a machine that has run nothing yet, from one that has, and from the worker's own.
+    const third = await two.worker();
+    for (const place of [machine(sandbox, sqld.url, "three"), two, one]) {
+      const verdict = await place.verify();
+      assert.deepEqual([verdict.code, verdict.out], [0, ""], verdict.err);
+    }
+    await sandbox.run(["jobs", "cancel", id], { env: two.env });
+    for (const each of [worker, third]) {
+      each.signal("SIGTERM");
+      assert.equal((await each.ended).code, 0);
+    }
+  });
+
+  Deno.test(`what a worker left running whose job was settled elsewhere is killed when its machine is back (${program.name})`, async () => {
+    await using sandbox = await newSandbox(program);
+    await using sqld = await startSqld(join(sandbox.directory, "sqld"));
+    const one = machine(sandbox, sqld.url, "one");
+    const two = machine(sandbox, sqld.url, "two");
+    const first = await one.worker();
+    const script = "setsid sh -c 'echo \"away $$\"; exec sleep 1000' & wait";
+    const submit = ["run", "--detach", "-q", "--", "sh", "-c", script];
+    const id = (await sandbox.run(submit, { env: two.env })).out.trim();
+    const watcher = sandbox.start(["jobs", "logs", id, "--follow"], { env: two.env });
+    const [, pid] = await watcher.said(/^away (\d+)$/m, "stdout");
+    const second = await two.worker();
+    first.signal("SIGKILL");
+    await first.ended;
+    await eventually("the job is given up", async () => (await two.job(id)).state === "failed");
+    const left = await attemptsOf(sandbox, "one");
+    assert.equal(left.length, 1);
+    const third = await one.worker();
+    await processesEnd([Number(pid)]);
+    await eventually("its directory is gone", async () => (await attemptsOf(sandbox, "one")).length === 0);
+    for (const worker of [second, third]) {
+      worker.signal("SIGTERM");
+      assert.equal((await worker.ended).code, 0);
+    }
+    assert.equal((await two.verify()).code, 0);
+  });
+}
+
+/** The directories of attempts that a machine of this sandbox still has. */
+async function attemptsOf(sandbox: Sandbox, name: string): Promise<string[]> {
+  const servers = join(sandbox.directory, name, "glassbox/servers");
+  const runs = [...Deno.readDirSync(servers)].map((entry) => join(servers, entry.name, "attempts"));
+  const lists = await Promise.all(runs.map((path) => readdir(path).catch(() => [])));
+  return lists.flat();
 }

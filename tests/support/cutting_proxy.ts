@@ -1,44 +1,111 @@
-/** A TCP proxy that can lose answers: the request arrives and is acted on, but nobody hears of it. */
+/**
+ * A TCP proxy before a database server that does what networks do: it loses answers (the request arrives and is
+ * acted on, but nobody hears of it), cuts requests off, is slow, goes silent, or answers in the server's place.
+ */
 export interface CuttingProxy extends AsyncDisposable {
   readonly url: string;
   /** From now on the connection is cut where an answer to a request that holds `text` would begin, `times` times. */
   cutAnswers(text: string, times: number): void;
+  /** From now on answers that hold `text` are lost, `times` times. */
+  cutAnswersHolding(text: string, times: number): void;
+  /** From now on so large a share of the answers is lost; 0 ends it. */
+  loseAnswers(share: number, random: () => number): void;
+  /** The next connection is cut after so many bytes on their way to the server. */
+  cutRequestAfter(bytes: number): void;
+  /** Bytes pass no faster than this in either direction, on each connection; null ends it. */
+  slowDown(bytesPerMs: number | null): void;
+  /** While true, nothing passes: connections are taken, and stay open. */
+  goSilent(isSilent: boolean): void;
+  /** Every request is answered with this status instead; null ends it. */
+  answerWith(status: string | null): void;
   /** Answers that were cut so far. */
   readonly cuts: number;
+  /** Requests that came so far. */
+  readonly requests: number;
+  /** The most connections that were open at once. */
+  readonly peak: number;
 }
 
 export function startCuttingProxy(target: string): CuttingProxy {
   const { hostname, port } = new URL(target);
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const open = new Set<Deno.Conn>();
-  const state = { text: "", left: 0, cuts: 0 };
+  const clients = new Set<Deno.Conn>();
+  const state = {
+    text: "",
+    left: 0,
+    held: "",
+    heldLeft: 0,
+    cuts: 0,
+    share: 0,
+    random: () => 1,
+    requestBytes: null as number | null,
+    bytesPerMs: null as number | null,
+    status: null as string | null,
+    requests: 0,
+    peak: 0,
+  };
+  let silence: PromiseWithResolvers<void> | null = null;
   const close = (conn: Deno.Conn) => {
+    clients.delete(conn);
     if (open.delete(conn)) conn.close();
   };
 
   const serve = async (client: Deno.Conn) => {
     open.add(client);
+    clients.add(client);
+    state.peak = Math.max(state.peak, clients.size);
     const server = await Deno.connect({ hostname, port: Number(port) });
     open.add(server);
     let isDoomed = false;
     let seen = "";
-    const upward = pump(client, server, (bytes) => {
-      seen = (seen + new TextDecoder("latin1").decode(bytes)).slice(-100_000);
+    let passed = 0;
+    const bytesMax = state.requestBytes;
+    state.requestBytes = null;
+    const upward = pump(client, server, async (bytes) => {
+      const text = new TextDecoder("latin1").decode(bytes);
+      askForPlainText(bytes, text);
+      const begins = /^(POST|GET) /.test(text);
+      if (begins) state.requests++;
+      if (state.status !== null) {
+        const answer = `HTTP/1.1 ${state.status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`;
+        await client.write(new TextEncoder().encode(answer));
+        return null;
+      }
+      seen = (seen + text).slice(-100_000);
       if (state.left > 0 && seen.includes(state.text)) {
         state.left--;
         isDoomed = true;
         seen = "";
       }
-      return true;
-    });
-    const downward = pump(server, client, () => {
+      if (begins && state.share > 0 && state.random() < state.share) isDoomed = true;
+      await pass(bytes);
+      passed += bytes.length;
+      if (bytesMax !== null && passed > bytesMax) {
+        return bytes.subarray(0, bytes.length - (passed - bytesMax));
+      }
+      return bytes;
+    }, () => bytesMax !== null && passed >= bytesMax);
+    const downward = pump(server, client, async (bytes) => {
+      if (state.heldLeft > 0 && new TextDecoder("latin1").decode(bytes).includes(state.held)) {
+        state.heldLeft--;
+        isDoomed = true;
+      }
       if (isDoomed) state.cuts++;
-      return !isDoomed;
+      else await pass(bytes);
+      return isDoomed ? null : bytes;
     });
     await Promise.race([upward, downward]);
     close(client);
     close(server);
     await Promise.all([upward, downward]);
+  };
+
+  const pass = async (bytes: Uint8Array) => {
+    await silence?.promise;
+    if (state.bytesPerMs !== null) {
+      await new Promise((resolve) => setTimeout(resolve, bytes.length / state.bytesPerMs!));
+    }
   };
 
   const serving: Promise<void>[] = [];
@@ -49,11 +116,31 @@ export function startCuttingProxy(target: string): CuttingProxy {
   return {
     url: `http://127.0.0.1:${listener.addr.port}`,
     cutAnswers: (text, times) => Object.assign(state, { text, left: times }),
+    cutAnswersHolding: (text, times) => Object.assign(state, { held: text, heldLeft: times }),
+    loseAnswers: (share, random) => Object.assign(state, { share, random }),
+    cutRequestAfter: (bytes) => {
+      state.requestBytes = bytes;
+      // A connection that is kept alive would carry the next request past the cut.
+      for (const conn of [...open]) close(conn);
+    },
+    slowDown: (bytesPerMs) => Object.assign(state, { bytesPerMs }),
+    goSilent: (isSilent) => {
+      silence?.resolve();
+      silence = isSilent ? Promise.withResolvers() : null;
+    },
+    answerWith: (status) => Object.assign(state, { status }),
     get cuts() {
       return state.cuts;
     },
+    get requests() {
+      return state.requests;
+    },
+    get peak() {
+      return state.peak;
+    },
     [Symbol.asyncDispose]: async () => {
       listener.close();
+      silence?.resolve();
       await accepting;
       for (const conn of [...open]) close(conn);
       await Promise.all(serving);
@@ -61,14 +148,28 @@ export function startCuttingProxy(target: string): CuttingProxy {
   };
 }
 
-/** Copies until the end, an error, or until `mayPass` says no. */
-async function pump(from: Deno.Conn, to: Deno.Conn, mayPass: (bytes: Uint8Array) => boolean): Promise<void> {
+/** Answers are looked into, so they must not come compressed; the request keeps its length. */
+function askForPlainText(bytes: Uint8Array, text: string): void {
+  const wish = /accept-encoding: ([^\r]+)/i.exec(text);
+  if (wish === null) return;
+  const instead = "identity".padEnd(wish[1]!.length).slice(0, wish[1]!.length);
+  bytes.set(new TextEncoder().encode(instead), wish.index + wish[0].length - wish[1]!.length);
+}
+
+/** Copies until the end, an error, or until `passing` gives null; `isDone` ends it after a piece. */
+async function pump(
+  from: Deno.Conn,
+  to: Deno.Conn,
+  passing: (bytes: Uint8Array) => Promise<Uint8Array | null>,
+  isDone: () => boolean = () => false,
+): Promise<void> {
   const buffer = new Uint8Array(65_536);
   try {
     for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
-      const bytes = buffer.slice(0, count);
-      if (!mayPass(bytes)) return;
+      const bytes = await passing(buffer.slice(0, count));
+      if (bytes === null) return;
       for (let at = 0; at < bytes.length;) at += await to.write(bytes.subarray(at));
+      if (isDone()) return;
     }
   } catch {
     // One side was closed while the other was read: the end of this connection.

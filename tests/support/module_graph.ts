@@ -23,7 +23,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   "tasks/genome_dashboard": ["core", "kbase"],
   tasks: ["core", ...TASKS.map((task) => `tasks/${task}`)],
   kbase: ["core", "config"],
-  executor: ["core", "config", "store", "logs", "tasks"],
+  executor: ["core", "config", "kbase", "store", "logs", "tasks"],
   server: ["core", "config", "executor", "kbase", "logs", "store", "tasks", "tasks/phase_portrait"],
   cli: ["core", "config", "store", "logs", "tasks", ...TASKS.map((task) => `tasks/${task}`)].concat(
     ["kbase", "executor", "server", "verify"],
@@ -37,7 +37,8 @@ const ENTRIES = ["main.ts", "src/edge.ts"];
 const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "zod": null,
   "@libsql/client": ["store"],
-  "libsql": ["store"],
+  "libsql": ["store", "platform"],
+  "fflate": ["tasks/genome_dashboard"],
   "hono": ["server"],
   "@hono/node-server": ["platform"],
   "ws": ["platform"],
@@ -46,6 +47,7 @@ const LIBRARIES: Readonly<Record<string, readonly string[] | null>> = {
   "@bomb.sh/tab": ["cli"],
   "jsonc-parser": ["config"],
   "croner": ["executor"],
+  "yaml": ["kbase"],
   "ulid": ["executor"],
   "@noble/hashes": ["executor", "logs", "verify"],
   "d3-array": ["tasks/phase_portrait"],

@@ -98,3 +98,12 @@ export async function holdWriteLock(database: string): Promise<Disposable> {
   await file.lock(true);
   return { [Symbol.dispose]: () => file.close() };
 }
+
+/** As Promise.all, but waits for all of them even when one fails, so that each has cleaned up behind itself. */
+export async function allEnded<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(promises);
+  return settled.map((one) => {
+    if (one.status === "rejected") throw one.reason;
+    return one.value;
+  });
+}

@@ -34,7 +34,7 @@ export function jobsArtifacts(
     const path = resolvePath(host.processes.workingDirectory, flags.to);
     const parts: Uint8Array[] = [];
     for await (const part of store.artifacts.parts(artifact)) parts.push(part);
-    await host.files.writeAtomic(path, concatBytes(parts)).catch((error) => {
+    await host.files.writeAtomic(path, concatBytes(parts), { sync: true }).catch((error) => {
       throw cannotWrite(flags.to ?? path, error);
     });
     await talk.say(`wrote ${path}`);

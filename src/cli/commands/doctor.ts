@@ -3,6 +3,7 @@ import type { SettingName, Settings } from "../../config/settings.ts";
 import { EXIT, type GlassboxError, isGlassboxError } from "../../core/errors.ts";
 import type { Host } from "../../core/host.ts";
 import { VERSION } from "../../core/version.ts";
+import { reservePath } from "../../executor/reserve.ts";
 import { Store } from "../../store/store.ts";
 import { plannedLaunch } from "../planned_launch.ts";
 import { type Cli, type GlobalFlags, prepare, storeOptions } from "../session.ts";
@@ -26,6 +27,7 @@ export async function doctor(cli: Cli, flags: GlobalFlags & { json?: boolean | u
   const { host } = cli;
   const checks = [
     await checkDatabase(cli, settings),
+    await checkReserve(cli, settings),
     await checkTemporaryDirectory(host),
     await checkHelper(
       host,
@@ -85,6 +87,24 @@ async function checkDatabase(cli: Cli, settings: Settings): Promise<Check> {
     if (!isGlassboxError(error)) throw error;
     return { name, ok: false, text: (error as GlassboxError).message };
   }
+}
+
+async function checkReserve({ host }: Cli, settings: Settings): Promise<Check> {
+  const name = "reserve";
+  if (databasePath(settings.database) === null) {
+    return { name, ok: true, text: "not needed: the database is on a server" };
+  }
+  const { runDirectory } = await storeOptions(host, settings);
+  const path = reservePath(runDirectory);
+  const info = await host.files.info(path).catch(() => null);
+  if (info !== null) {
+    return {
+      name,
+      ok: true,
+      text: `${path}: ${info.sizeBytes} bytes, given up to record ends on a full disk`,
+    };
+  }
+  return { name, ok: null, text: `${path} is not there: it is made when a job runs and the disk has room` };
 }
 
 async function checkTemporaryDirectory(host: Host): Promise<Check> {

@@ -5,7 +5,7 @@ import { displayCut, displayText } from "../../core/display.ts";
 import { EXIT, GlassboxError, quoted } from "../../core/errors.ts";
 import { JOB_STATES, type JobState, type JobSummary, type LogLine, type StreamName } from "../../core/job.ts";
 import { LIMITS } from "../../core/limits.ts";
-import { idMaker, prepareJob, requestOf } from "../../executor/submit.ts";
+import { idMaker, jobNotFinal, prepareJob, requestOf } from "../../executor/submit.ts";
 import { follow } from "../../logs/follow.ts";
 import { jobExitCode } from "../exit_code.ts";
 import { sayOutcome } from "../follow_job.ts";
@@ -183,7 +183,7 @@ export function jobsRetry(
   return withJob(cli, flags, word, async (session, id) => {
     const job = await session.store.jobs.get(id);
     if (job.finishedAtMs === null) {
-      throw new GlassboxError("usage", `Cannot retry job ${id} as it must be final: it is ${job.state}`);
+      throw jobNotFinal(job);
     }
     const again = await prepareJob(session, idMaker(cli.host)(), requestOf(job), { retryOf: id });
     return await submitAndRun(session, again, flags);

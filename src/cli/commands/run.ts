@@ -121,8 +121,8 @@ function waitingText(job: NewJob): string {
 }
 
 async function detach(session: Session, job: NewJob, flags: Pick<RunFlags, "json">): Promise<number> {
-  const { host, store, talk } = session;
-  const { id } = await store.jobs.submit(job);
+  const { host, store, talk, settings } = session;
+  const { id } = await store.jobs.submit(job, settings.queuedMax);
   if (flags.json) await writeJson(host, await jobDocument(store, id));
   else await host.terminal.stdout.write(`${id}\n`);
   const workers = (await store.workers.open()).filter((worker) => worker.launch !== "run");
@@ -163,9 +163,12 @@ export async function makeRequest(
   if (program !== null) {
     return { task: "exec", input: await programInput(cli.host, flags, words, program), ...common };
   }
+  const task = taskName(cli, flags, words);
+  const input = await readTaskInput(cli.host, flags.input, flags.set ?? []);
+  const absolute = (path: string) => resolvePath(cli.host.processes.workingDirectory, path);
   return {
-    task: taskName(cli, flags, words),
-    input: await readTaskInput(cli.host, flags.input, flags.set ?? []) as never,
+    task,
+    input: (cli.registry.get(task)?.resolvePaths?.(input, absolute) ?? input) as never,
     ...common,
   };
 }

@@ -1,17 +1,20 @@
-import { asGlassboxError, EXIT } from "../../core/errors.ts";
+import { asGlassboxError } from "../../core/errors.ts";
 import { LIMITS } from "../../core/limits.ts";
+import { Confidential } from "../../executor/confidential.ts";
 import type { Serving } from "../../server/serve.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
 import { startRetention } from "../retaining.ts";
 import { type Scheduling, startScheduler } from "../scheduling.ts";
-import { onStopSignals, startWorker } from "./worker.ts";
+import { closeWorker, onStopSignals, startWorker } from "./worker.ts";
 
 /** `glassbox serve`: the API and the page over HTTP, and a worker in the same process. */
 export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
+  const confidential = new Confidential();
   return withSession(cli, flags, async (session) => {
     const { talk } = session;
     // Loaded only here: no other command should pay for the web server at its start.
     const { serve } = await import("../../server/serve.ts");
+    const { builtInOffer } = await import("./kbase_service.ts");
     const worker = await startWorker(session, "serve");
     let scheduling: Scheduling | null = null;
     const retention = startRetention(session);
@@ -22,15 +25,16 @@ export function serveCommand(cli: Cli, flags: GlobalFlags): Promise<number> {
         launch: { mode: "serve", why: cli.plan.why },
         graceMs: LIMITS.drainMs,
         report: (error) => void talk.error(asGlassboxError(error)),
+        kbase: await builtInOffer(cli, confidential),
       });
       scheduling = startScheduler(session);
       const exitCode = await serveUntilStopped(cli, session, server, scheduling);
-      return worker.isLost ? EXIT.tryLater : exitCode;
+      return worker.outdatedBy?.exitCode ?? worker.lostBy?.exitCode ?? exitCode;
     } finally {
       await Promise.all([scheduling?.stop(), retention.stop()]);
-      await worker.close();
+      await closeWorker(worker);
     }
-  });
+  }, { confidential });
 }
 
 async function serveUntilStopped(

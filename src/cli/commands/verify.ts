@@ -1,5 +1,5 @@
 import { EXIT } from "../../core/errors.ts";
-import { livenessPath } from "../../executor/reaper.ts";
+import { isProvenDead } from "../../executor/reaper.ts";
 import { verifyDatabase } from "../../verify/verify.ts";
 import { ProgressLine } from "../progress_line.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
@@ -31,13 +31,11 @@ export function verify(cli: Cli, flags: GlobalFlags & { json?: boolean | undefin
   });
 }
 
-/** Workers whose lock file is held; a dead one's jobs were settled when this command opened the database. */
-async function livingWorkers({ host, store }: Session): Promise<Set<string>> {
+/** Workers that are not proven dead; a dead one's jobs were settled when this command opened the database. */
+async function livingWorkers(session: Session): Promise<Set<string>> {
   const living = new Set<string>();
-  for (const worker of await store.workers.open()) {
-    const lock = await host.locks.tryAcquire(livenessPath(store.runDirectory, worker.id));
-    if (lock === null) living.add(worker.id);
-    else lock.release();
+  for (const worker of await session.store.workers.open()) {
+    if (!await isProvenDead(session, worker)) living.add(worker.id);
   }
   return living;
 }

@@ -27,25 +27,33 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
     );
     try {
       await claimer.work();
-      return claimer.isLost ? EXIT.tryLater : stop();
+      return claimer.outdatedBy?.exitCode ?? claimer.lostBy?.exitCode ?? stop();
     } finally {
       await scheduling.stop();
-      await claimer.close();
+      await closeWorker(claimer);
     }
   });
 }
 
 /** A worker with this session's settings, registered and ready to `work`. */
-export async function startWorker(session: Session, launch: "serve" | "worker"): Promise<Worker> {
+export async function startWorker(session: Session, launch: "serve" | "worker" | "kbase"): Promise<Worker> {
   const { settings, talk } = session;
   const worker = await Worker.create(session, {
     launch,
     concurrency: settings.concurrency,
     queues: settings.queues,
     onError: (error) => void talk.error(error),
+    onWarning: (text) => void talk.say(text),
   });
   await worker.register();
   return worker;
+}
+
+/** A worker that may write nothing more leaves its goodbye, and what it ran, to the next start. */
+export async function closeWorker(worker: Worker): Promise<void> {
+  await worker.close().catch((error) => {
+    if (worker.outdatedBy === null) throw error;
+  });
 }
 
 async function stopNow(worker: Worker): Promise<void> {

@@ -4,7 +4,7 @@ import { isFinal } from "../../core/job.ts";
 import { LIMITS } from "../../core/limits.ts";
 import { JobRequest } from "../../core/request.ts";
 import { parseWith } from "../../core/schema.ts";
-import { prepareJob, requestOf } from "../../executor/submit.ts";
+import { jobNotFinal, prepareJob, requestOf } from "../../executor/submit.ts";
 import type { NewJob } from "../../store/transitions.ts";
 import { readObject } from "../body.ts";
 import type { ServerContext } from "../context.ts";
@@ -74,6 +74,8 @@ export const jobRoutes: readonly Route[] = [
       "key_conflict",
       "unsupported_media_type",
       "request_timeout",
+      "queue_full",
+      "rate_limited",
       "shutting_down",
     ],
     async answer({ request, context }) {
@@ -175,12 +177,15 @@ export const jobRoutes: readonly Route[] = [
     }],
     refuses: [
       "job_not_found",
+      "job_not_final",
       "invalid_input",
       "task_unknown",
       "bad_json",
       "too_large",
       "unsupported_media_type",
       "request_timeout",
+      "queue_full",
+      "rate_limited",
       "shutting_down",
     ],
     async answer({ request, params, context }) {
@@ -188,14 +193,16 @@ export const jobRoutes: readonly Route[] = [
       const body = await readObject(request, context.host.clock, { required: false });
       parseWith(RetryRequest, body, "", "this request to retry");
       const job = await context.store.jobs.get(params.id!);
+      if (!isFinal(job.state)) throw jobNotFinal(job);
       const again = await prepareJob(context, context.newId(), requestOf(job), { retryOf: job.id });
       return await submit(context, again);
     },
   }),
 ];
 
-async function submit({ store }: ServerContext, job: NewJob): Promise<Response> {
-  const { id, created } = await store.jobs.submit(job);
+async function submit({ store, intake }: ServerContext, job: NewJob): Promise<Response> {
+  intake.take();
+  const { id, created } = await store.jobs.submit(job, intake.queuedMax);
   const location = `/api/v1/jobs/${id}`;
   return json(toJobDocument(await store.jobs.get(id)), {
     status: created ? 201 : 200,

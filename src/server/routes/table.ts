@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { openApi } from "../openapi.ts";
 import { json, type Route, route } from "../route.ts";
+import { kbaseRoutes } from "./kbase.ts";
 import { jobRoutes } from "./jobs.ts";
 import { liveRoutes } from "./live.ts";
 import { outputRoutes } from "./output.ts";
@@ -29,5 +30,6 @@ export const ROUTES: readonly Route[] = [
   ...portraitRoutes,
   ...serviceRoutes,
   openApiRoute,
+  ...kbaseRoutes,
   ...pageRoutes,
 ];

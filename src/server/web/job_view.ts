@@ -40,6 +40,7 @@ export class JobView {
     this.#word,
   );
   readonly #events = element("tbody");
+  readonly #picture = element("div");
   readonly #after = element("div");
   #job: JobDetail;
   #live: Live | null = null;
@@ -81,6 +82,7 @@ export class JobView {
     this.root.append(
       this.#head,
       this.#progress,
+      this.#picture,
       element("section", {}, title, output.root),
       this.#after,
       element(
@@ -116,7 +118,8 @@ export class JobView {
   }
 
   #showProgress(fraction: number, word: string): void {
-    this.#progress.hidden = false;
+    // How far it had come says nothing more once it has ended well.
+    this.#progress.hidden = this.#job.state === "completed";
     this.#bar.value = fraction;
     this.#percent.textContent = `${Math.floor(fraction * 100)} %`;
     this.#word.textContent = word;
@@ -144,7 +147,10 @@ export class JobView {
   #showJob(): void {
     this.#headText = "";
     this.#showHead();
-    if (FINAL.includes(this.#job.state)) clearInterval(this.#tick);
+    if (FINAL.includes(this.#job.state)) {
+      clearInterval(this.#tick);
+      this.#progress.hidden ||= this.#job.state === "completed";
+    }
     const { artifacts, result } = this.#job;
     const files = artifacts.map((artifact) =>
       element(
@@ -154,8 +160,8 @@ export class JobView {
         element("span", { class: "quiet" }, ` ${byteSize(artifact.sizeBytes)} · ${artifact.mediaType}`),
       )
     );
+    this.#showPortrait();
     this.#after.replaceChildren(
-      ...this.#portrait(),
       ...(files.length === 0 ? [] : [
         element(
           "section",
@@ -176,22 +182,18 @@ export class JobView {
   }
 
   /** The picture that a phase portrait left, and the way to the page where it can be moved and changed. */
-  #portrait(): HTMLElement[] {
+  #showPortrait(): void {
     const { id, task, artifacts } = this.#job;
-    if (task !== PORTRAIT_TASK) return [];
+    if (task !== PORTRAIT_TASK) return;
     const link = element("a", { href: `/phase#job=${id}` }, "Open in the phase portraits");
     const picture = artifacts.find(({ name }) => name === "portrait.svg") ??
       artifacts.find(({ name }) => name === "portrait.png");
-    return [
-      element(
-        "section",
-        {},
-        element("div", { class: "row" }, element("h3", {}, "Portrait"), link),
-        picture === undefined
-          ? null
-          : element("img", { class: "portrait", src: picture.url, alt: "Phase portrait", loading: "lazy" }),
-      ),
-    ];
+    const image = picture === undefined
+      ? null
+      : element("img", { class: "portrait", src: picture.url, alt: "Phase portrait" });
+    this.#picture.replaceChildren(
+      element("section", {}, element("div", { class: "row" }, element("h3", {}, "Portrait"), link), image),
+    );
   }
 
   #headText = "";

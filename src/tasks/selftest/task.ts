@@ -9,6 +9,7 @@ export const selftest = defineTask({
   name: "selftest",
   summary: "Try out this installation: lines, progress, events, an artifact and a result",
   isolation: "child",
+  kbase: { method: "Glassbox.selftest", authentication: "optional", parameters: ["object"] },
   input: z.lazy(() =>
     z.strictObject({
       steps: z.int().min(1).max(1000).default(3).describe("Lines and progress reports to give"),

@@ -12,7 +12,9 @@ export const FILE_CHECKS: Checks = {
     fs.writeFileSync(`${directory}/f`, "abc", { mode: 0o640 });
     fs.symlinkSync("f", `${directory}/link`);
     fs.symlinkSync("nowhere", `${directory}/dangling`);
-    assert.deepEqual(await host.files.info(`${directory}/link`), { kind: "file", sizeBytes: 3, mode: 0o640 });
+    const { identity, ...link } = (await host.files.info(`${directory}/link`))!;
+    assert.deepEqual(link, { kind: "file", sizeBytes: 3, mode: 0o640 });
+    assert.match(identity, /^\d+:\d+$/);
     assert.equal((await host.files.info(directory))?.kind, "directory");
     assert.equal((await host.files.info("/dev/null"))?.kind, "other");
     for (const name of ["dangling", "nothing", "f/below"]) {
@@ -89,6 +91,16 @@ export const FILE_CHECKS: Checks = {
     assert.equal(fs.readFileSync(to, "utf8"), "two");
     assert.deepEqual(await host.files.list(directory), ["to"]);
     await rejectsWith("ENOENT", host.files.publish(from, to, { replace: true }));
+  },
+
+  "syncDirectories() passes over what is not there or may not be opened": async ({ host, directory }) => {
+    await host.files.makeDirectory(`${directory}/a/b`);
+    await host.files.syncDirectories(`${directory}/a/b`);
+    await host.files.syncDirectories(`${directory}/a/b/not/there`);
+    fs.chmodSync(`${directory}/a`, 0o300);
+    await host.files.syncDirectories(`${directory}/a/b`);
+    fs.chmodSync(`${directory}/a`, 0o700);
+    await host.files.remove(`${directory}/a`);
   },
 
   "makeDirectory(), list() and remove() work on whole trees": async ({ host, directory }) => {

@@ -240,7 +240,8 @@ class ParameterRow {
       putValue(this.#ends[1]!, fieldText(high));
       this.#slider.value = String(value);
     }
-    putValue(this.#field, fieldText(value));
+    putValue(this.#field, String(Number(value.toPrecision(7))));
+    this.#field.title = fieldText(value);
   }
 
   #listen(): void {

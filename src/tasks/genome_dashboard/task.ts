@@ -1,0 +1,137 @@
+import { z } from "zod";
+import { displayCut } from "../../core/display.ts";
+import { GlassboxError } from "../../core/errors.ts";
+import { defineTask, type TaskContext } from "../../core/task.ts";
+import { buildDashboards } from "./build.ts";
+import { localSource } from "./local_source.ts";
+import { readReferencePhenotypes } from "./reference_phenotypes.ts";
+
+const PANGENOMES_MAX = 1_000;
+
+const path = z.string().min(1).max(4096).regex(/^\/[^\0]*$/, "must be an absolute path");
+const pangenomeId = z.string().max(1_000).nullable();
+
+/** One value where a list is meant is a list of one. */
+function listOf<Item extends z.ZodType>(item: Item) {
+  const list = z.array(item).min(1).max(PANGENOMES_MAX);
+  return z.preprocess((value) => typeof value === "string" ? [value] : value, list);
+}
+
+const Input = z.lazy(() =>
+  z.strictObject({
+    databases: listOf(path).describe("SQLite files of the genome datalake, one for each pangenome"),
+    output_dir: path.describe("Where the dashboards are written; made when it is not there"),
+    pangenome_ids: listOf(pangenomeId).nullish()
+      .describe("The id of each database's pangenome, in the same order; null for one without"),
+    reference_phenotypes: path.nullish()
+      .describe(
+        "A JSON file of genomes with known growth, {phenotype_ids, genomes: [{id, accuracy, vector}]}",
+      ),
+  }).refine(
+    ({ databases, pangenome_ids }) => pangenome_ids == null || pangenome_ids.length === databases.length,
+    { path: ["pangenome_ids"], message: "Must have one entry for each database" },
+  )
+);
+
+const Output = z.lazy(() =>
+  z.strictObject({
+    output_dir: z.string(),
+    size_bytes: z.int(),
+    dashboards: z.array(z.strictObject({
+      folder: z.string(),
+      pangenome_id: z.string(),
+      organism: z.string(),
+      genome_id: z.string(),
+      genes: z.int(),
+      ref_genomes: z.int(),
+    })),
+    skipped: z.array(z.strictObject({ index: z.int(), pangenome_id: z.string(), reason: z.string() })),
+    report: z.strictObject({
+      message: z.string(),
+      html_links: z.array(z.strictObject({ name: z.string(), label: z.string(), description: z.string() })),
+    }),
+  })
+);
+
+/** Dashboards of user genomes among their pangenomes, from databases that lie on this machine. */
+export const genomeDashboard = defineTask({
+  name: "genome-dashboard",
+  summary: "Make an offline dashboard of genomes from genome datalake databases",
+  isolation: "child",
+  input: Input,
+  output: Output,
+  resolvePaths,
+  async run(context, { databases, output_dir, pangenome_ids, reference_phenotypes }) {
+    await banner(context, { databases, output_dir, pangenome_ids, reference_phenotypes });
+    const reference = reference_phenotypes == null
+      ? null
+      : await readReferencePhenotypes(context.files, reference_phenotypes);
+    const sources = databases.map((database, index) =>
+      localSource(context.files, context.directory, database, pangenome_ids?.[index] ?? null)
+    );
+    await demandDirectory(context, output_dir);
+    const built = await buildDashboards(context, {
+      sources,
+      outputDirectory: output_dir,
+      upa: null,
+      reference,
+    });
+    await context.artifact("genome-dashboard.zip", built.zip);
+    for (const { organism, genes } of built.dashboards) {
+      await context.log(`SUCCESS: ${displayCut(organism, 500)}, ${genes} genes`);
+    }
+    return {
+      output_dir,
+      size_bytes: built.sizeBytes,
+      dashboards: built.dashboards.map((one) => ({
+        folder: one.folder,
+        pangenome_id: one.pangenomeId,
+        organism: one.organism,
+        genome_id: one.genomeId,
+        genes: one.genes,
+        ref_genomes: one.references,
+      })),
+      skipped: built.skipped.map(({ index, pangenomeId, reason }) => ({
+        index,
+        pangenome_id: pangenomeId,
+        reason,
+      })),
+      report: { message: built.report.message, html_links: [...built.report.html_links] },
+    };
+  },
+});
+
+async function banner(context: TaskContext, params: unknown): Promise<void> {
+  const line = "=".repeat(60);
+  for (const text of [line, "Genome Datalake Dashboard", line]) await context.log(text);
+  await context.log(displayCut(`START with params: ${JSON.stringify(params)}`, 2_000));
+}
+
+async function demandDirectory({ files }: TaskContext, path: string): Promise<void> {
+  try {
+    await files.makeDirectory(path);
+  } catch (error) {
+    const code = String((error as { code?: unknown } | null)?.code ?? error);
+    throw new GlassboxError(
+      "output_failed",
+      `Cannot write to output_dir ${path} as it must be a directory: ${code}`,
+    );
+  }
+}
+
+function resolvePaths(input: unknown, absolute: (path: string) => string): unknown {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) return input;
+  const resolved = (value: unknown): unknown =>
+    typeof value === "string" && value !== ""
+      ? absolute(value)
+      : Array.isArray(value)
+      ? value.map(resolved)
+      : value;
+  return Object.fromEntries(
+    Object.entries(input).map(([key, value]) =>
+      ["databases", "output_dir", "reference_phenotypes"].includes(key)
+        ? [key, resolved(value)]
+        : [key, value]
+    ),
+  );
+}

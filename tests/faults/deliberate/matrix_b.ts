@@ -1,0 +1,55 @@
+/** Faults that the suites of rows 24 to 43 must find: see `deno task test:faults --deliberate`. */
+import type { DeliberateFault } from "../../support/rig.ts";
+
+export const FAULTS: readonly DeliberateFault[] = [
+  {
+    name: "a job whose claim was not answered is given up as lost, though it never ran",
+    guards: "I5",
+    file: "src/executor/worker.ts",
+    find: "if (this.#unrecorded.has(keyOf(job))) {",
+    replace: "if (keyOf(job) !== null) {",
+    rig: "tests/faults/matrix_server_test.ts",
+    filter: "fault 28: a claim",
+    says: /Error.*fault 28: a claim|- 'completed'|'failed' !== 'completed'|"code":"lost"/s,
+  },
+  {
+    name: "an event whose answer was lost is told twice",
+    guards: "I6",
+    file: "src/store/transitions.ts",
+    find: "WHERE job_id = ? AND epoch = ? AND pid IS NULL AND ${STILL_OURS}`",
+    replace: "WHERE job_id = ? AND epoch = ? AND ${STILL_OURS}`",
+    rig: "tests/faults/matrix_server_test.ts",
+    filter: "fault 28: a record of a start",
+    says: /'started',\s*[-+]?\s*'started'|\+\s+'started'/,
+  },
+  {
+    name: "the first answer that is lost ends the job",
+    guards: "I7",
+    file: "src/store/insist.ts",
+    find: "if (givenUp === undefined || !isGlassboxError",
+    replace: "if (givenUp !== null || !isGlassboxError",
+    rig: "tests/faults/matrix_server_test.ts",
+    filter: "fault 28: a record of output",
+    says: /Cannot reach the database server/,
+  },
+  {
+    name: "an older process goes on writing after a newer one has migrated its database",
+    guards: "I14",
+    file: "src/store/store.ts",
+    find: "host.clock, [schemaGuard()])",
+    replace: "host.clock, [schemaGuard()].slice(1))",
+    rig: "tests/faults/matrix_start_test.ts",
+    filter: "fault 24: a database that is migrated under a worker",
+    says: /AssertionError: \('failed', 1\)/,
+  },
+  {
+    name: "one more job waits than may",
+    guards: "I16",
+    file: "src/store/transitions.ts",
+    find: "WHERE state = 'queued' LIMIT ?)) < ?",
+    replace: "WHERE state = 'queued' LIMIT ? + 1)) <= ?",
+    rig: "tests/contracts/bad_values_test.ts",
+    filter: "takes jobs up to the bound",
+    says: /201|AssertionError/,
+  },
+];
