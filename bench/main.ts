@@ -6,6 +6,7 @@ import { measureLatency } from "./latency.ts";
 import { measureLines } from "./lines.ts";
 import { describeMachine, formatMachine } from "./machine.ts";
 import { measureCommand, measureFirst, measureOrbit, measureStarts, measureStiff } from "./portraits.ts";
+import { measurePhasePage } from "./phase_page.ts";
 import { Room } from "./room.ts";
 import { measureLorenz, measureLotkaVolterra } from "./right_sides.ts";
 import { measureStart } from "./start.ts";
@@ -27,6 +28,7 @@ const BENCHMARKS: Readonly<Record<string, (room: Room) => Promise<Table>>> = {
   "rhs-lorenz": measureLorenz,
   "rhs-lotka-volterra": measureLotkaVolterra,
   dashboard: measureDashboard,
+  "phase-page": measurePhasePage,
 };
 
 const NAMES = Object.keys(BENCHMARKS).join(", ");
@@ -42,7 +44,7 @@ figures say more about the machine than about glassbox; the ratios are what to c
   --binary FILE       The binary to measure; dist/glassbox in the project when left out.
   --within DIRECTORY  Where the databases are made; the temporary directory when left out.
 
-Needs python3. Exit: 0 measured, 64 wrong arguments.`;
+Needs python3, and chromium for phase-page. Exit: 0 measured, 64 wrong arguments.`;
 
 interface Options {
   readonly names: readonly string[];

@@ -21,6 +21,7 @@ Exit: 0 all passed, 1 a test failed or none ran, 64 wrong arguments, 69 a part c
 
 /** Programs that tests start as jobs; what is not there is installed. Node and npm come before any of this. */
 const PACKAGES: DebianPackages = {
+  chromium: "chromium",
   coreutils: "stdbuf",
   faketime: "faketime",
   e2fsprogs: "mkfs.ext4",

@@ -3,16 +3,21 @@
  * so that one bundle carries them. With --check it only says whether they agree, and exits 1 when they do not.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
 interface Page {
   readonly folder: URL;
-  /** What is served or written, by its path: a file of the folder, where a .ts file is bundled first. */
+  /** What is served or written, by its path: a file of the folder, where a .ts file is bundled first; a folder's files. */
   readonly assets: readonly (readonly [path: string, mediaType: string, file: string])[];
   readonly format: "esm" | "iife";
+  /** Files whose bundles are made small: those that carry solvers. The others are short and left readable. */
+  readonly small?: RegExp;
 }
+
+/** The systems that come with glassbox, which the page gets as one document. */
+const EXAMPLES = "../../../examples/phase-portraits/";
 
 const PAGES: readonly Page[] = [
   {
@@ -22,7 +27,13 @@ const PAGES: readonly Page[] = [
       ["/app.css", "text/css", "app.css"],
       ["/app.js", "text/javascript", "app.ts"],
       ["/icon.svg", "image/svg+xml", "icon.svg"],
+      ["/phase", "text/html", "phase.html"],
+      ["/phase.css", "text/css", "phase.css"],
+      ["/phase.js", "text/javascript", "phase/main.ts"],
+      ["/phase-worker.js", "text/javascript", "phase/worker.ts"],
+      ["/phase-examples.json", "application/json", EXAMPLES],
     ],
+    small: /^phase\//,
     format: "esm",
   },
   {
@@ -37,7 +48,9 @@ const PAGES: readonly Page[] = [
   },
 ];
 
-async function script({ folder, format }: Page, file: string): Promise<string> {
+const SMALL = { minify: true, legalComments: "none", target: "es2023" } as const;
+
+async function script({ folder, format, small }: Page, file: string): Promise<string> {
   const result = await esbuild.build({
     entryPoints: [fileURLToPath(new URL(file, folder))],
     bundle: true,
@@ -48,16 +61,27 @@ async function script({ folder, format }: Page, file: string): Promise<string> {
     absWorkingDir: fileURLToPath(folder),
     write: false,
     logLevel: "error",
+    ...(small?.test(file) ? SMALL : {}),
   });
   return result.outputFiles[0]!.text;
+}
+
+/** All JSON files of a folder, in the order of their names. */
+function gathered(place: URL): string {
+  const names = readdirSync(place).filter((name) => name.endsWith(".json")).sort();
+  return JSON.stringify(names.map((name) => JSON.parse(readFileSync(new URL(name, place), "utf8"))));
+}
+
+async function content(page: Page, file: string): Promise<string> {
+  if (file.endsWith(".ts")) return await script(page, file);
+  const place = new URL(file, page.folder);
+  return file.endsWith("/") ? gathered(place) : readFileSync(place, "utf8");
 }
 
 async function generate(page: Page): Promise<string> {
   const entries: string[] = [];
   for (const [path, mediaType, file] of page.assets) {
-    const text = file.endsWith(".ts")
-      ? await script(page, file)
-      : readFileSync(new URL(file, page.folder), "utf8");
+    const text = await content(page, file);
     const sha256 = createHash("sha256").update(text).digest("hex");
     entries.push(`  ${JSON.stringify({ path, mediaType, sha256, text })},`);
   }

@@ -29,14 +29,30 @@ export function byteSize(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** An exec job as one would type it, any other as its task and input. */
+/** An exec job as one would type it, a portrait by its name and equations, any other as its task and input. */
 export function describeInput(task: string, input: unknown): string {
+  if (task === "phase-portrait") return describePortrait(portraitWords(JSON.stringify(input)));
   const command = task === "exec" ? commandLine(input) : null;
   return command ?? `${task} ${JSON.stringify(input)}`;
 }
 
 /** The same from a preview, or the preview as it is where it cannot be read. */
 export function describePreview(task: string, preview: string): string {
+  if (task === "phase-portrait") return describePortrait(portraitWords(preview));
   const input = parsePreview(preview);
   return input === undefined ? `${task} ${preview}` : describeInput(task, input);
+}
+
+/** Name and equations of a portrait's request, also of one that was cut off. */
+export function portraitWords(preview: string): { readonly name: string; readonly equations: string } {
+  const text = (key: string) => {
+    const quoted = new RegExp(`"${key}":("(?:[^"\\\\]|\\\\.)*)`).exec(preview)?.[1];
+    const read = quoted === undefined ? "" : parsePreview(`${quoted}"`);
+    return typeof read === "string" ? read : "";
+  };
+  return { name: text("name"), equations: text("equations").replace(/\s+/g, " ") };
+}
+
+function describePortrait({ name, equations }: { name: string; equations: string }): string {
+  return name === "" ? equations : `${name}: ${equations}`;
 }

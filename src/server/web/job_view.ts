@@ -10,6 +10,8 @@ const LINES_AT_FIRST = 2_000;
 
 const EVENTS_MAX = 500;
 
+const PORTRAIT_TASK = "phase-portrait";
+
 const FINAL = ["completed", "failed", "cancelled"];
 
 /** Events that change what the job's document says. */
@@ -38,6 +40,7 @@ export class JobView {
     this.#word,
   );
   readonly #events = element("tbody");
+  readonly #picture = element("div");
   readonly #after = element("div");
   #job: JobDetail;
   #live: Live | null = null;
@@ -79,6 +82,7 @@ export class JobView {
     this.root.append(
       this.#head,
       this.#progress,
+      this.#picture,
       element("section", {}, title, output.root),
       this.#after,
       element(
@@ -114,7 +118,8 @@ export class JobView {
   }
 
   #showProgress(fraction: number, word: string): void {
-    this.#progress.hidden = false;
+    // How far it had come says nothing more once it has ended well.
+    this.#progress.hidden = this.#job.state === "completed";
     this.#bar.value = fraction;
     this.#percent.textContent = `${Math.floor(fraction * 100)} %`;
     this.#word.textContent = word;
@@ -142,7 +147,10 @@ export class JobView {
   #showJob(): void {
     this.#headText = "";
     this.#showHead();
-    if (FINAL.includes(this.#job.state)) clearInterval(this.#tick);
+    if (FINAL.includes(this.#job.state)) {
+      clearInterval(this.#tick);
+      this.#progress.hidden ||= this.#job.state === "completed";
+    }
     const { artifacts, result } = this.#job;
     const files = artifacts.map((artifact) =>
       element(
@@ -152,6 +160,7 @@ export class JobView {
         element("span", { class: "quiet" }, ` ${byteSize(artifact.sizeBytes)} · ${artifact.mediaType}`),
       )
     );
+    this.#showPortrait();
     this.#after.replaceChildren(
       ...(files.length === 0 ? [] : [
         element(
@@ -166,9 +175,24 @@ export class JobView {
           "section",
           { class: "card" },
           element("h3", {}, "Result"),
-          element("pre", {}, JSON.stringify(result, null, 2)),
+          element("pre", {}, JSON.stringify(readable(this.#job), null, 2)),
         ),
       ]),
+    );
+  }
+
+  /** The picture that a phase portrait left, and the way to the page where it can be moved and changed. */
+  #showPortrait(): void {
+    const { id, task, artifacts } = this.#job;
+    if (task !== PORTRAIT_TASK) return;
+    const link = element("a", { href: `/phase#job=${id}` }, "Open in the phase portraits");
+    const picture = artifacts.find(({ name }) => name === "portrait.svg") ??
+      artifacts.find(({ name }) => name === "portrait.png");
+    const image = picture === undefined
+      ? null
+      : element("img", { class: "portrait", src: picture.url, alt: "Phase portrait" });
+    this.#picture.replaceChildren(
+      element("section", {}, element("div", { class: "row" }, element("h3", {}, "Portrait"), link), image),
     );
   }
 
@@ -252,6 +276,13 @@ export class JobView {
       button.disabled = false;
     }
   }
+}
+
+/** The result without the rows of a portrait, which are an artifact and may be very many. */
+function readable({ task, result }: JobDetail): unknown {
+  if (task !== PORTRAIT_TASK || typeof result !== "object" || result === null) return result;
+  const { times: _times, trajectories: _trajectories, ...rest } = result as Record<string, unknown>;
+  return rest;
 }
 
 /** The first of them changes as time passes; the others only when the job does. */

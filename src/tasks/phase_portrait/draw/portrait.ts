@@ -25,6 +25,8 @@ export interface Portrait {
   readonly separatrices?: readonly (Path & { readonly kind: "stable" | "unstable" })[];
   readonly cycles?: readonly (Path & { readonly stability: string })[];
   readonly equilibria?: readonly Pick<Equilibrium, "point" | "type" | "stability">[];
+  /** How many arrows lie along the longer side, and their length as a share of the space between them. */
+  readonly arrows?: { readonly perSide: number; readonly length: number };
   /** Said in small letters under the picture, as that the field holds at one time only. */
   readonly note?: string;
 }
@@ -32,18 +34,24 @@ export interface Portrait {
 export interface PortraitSize {
   readonly width: number;
   readonly height: number;
+  /** Without title and legend, for a page that shows both beside the picture. */
+  readonly bare?: boolean;
 }
 
 const MARGIN = { left: 76, right: 24, top: 44, bottom: 58 } as const;
+const BARE_MARGIN = { left: 70, right: 12, top: 12, bottom: 52 } as const;
 const LEGEND_WIDTH = 210;
-/** Arrows to the longer side. */
-const ARROWS = 24;
+const ARROWS = { perSide: 24, length: 0.62 } as const;
 
 /** The axes that a portrait of this size has. */
-export function portraitAxes({ states, axes, low, high }: Portrait, { width, height }: PortraitSize): Axes {
+export function portraitAxes(
+  { states, axes, low, high }: Pick<Portrait, "states" | "axes" | "low" | "high">,
+  { width, height, bare = false }: PortraitSize,
+): Axes {
+  const margin = bare ? BARE_MARGIN : MARGIN, legend = bare ? 0 : LEGEND_WIDTH;
   return {
-    x: { low: low[0], high: high[0], from: MARGIN.left, to: width - MARGIN.right - LEGEND_WIDTH },
-    y: { low: low[1], high: high[1], from: height - MARGIN.bottom, to: MARGIN.top },
+    x: { low: low[0], high: high[0], from: margin.left, to: width - margin.right - legend },
+    y: { low: low[1], high: high[1], from: height - margin.bottom, to: margin.top },
     xName: shown(states[axes[0]]!),
     yName: shown(states[axes[1]]!),
   };
@@ -58,16 +66,15 @@ export function drawPortrait(
   const axes = portraitAxes(portrait, size), clip = plotArea(axes);
   const marks: Mark[] = [
     ...drawAxes(axes, theme),
-    ...(portrait.field === undefined ? [] : drawField(portrait.field, axes, clip, theme)),
+    ...(portrait.field === undefined ? [] : drawField(portrait.field, axes, clip, theme, portrait.arrows)),
     ...drawNullclines(portrait, axes, clip, theme),
     ...drawTrajectories(portrait, axes, clip, theme),
     ...drawSeparatrices(portrait, axes, clip, theme),
     ...drawCycles(portrait, axes, clip, theme),
     ...drawEquilibria(portrait, axes, clip, theme),
-    ...drawTitle(portrait, clip, size, theme),
-    ...drawLegend(portrait, clip, theme),
+    ...(size.bare ? [] : [...drawTitle(portrait, clip, size, theme), ...drawLegend(portrait, clip, theme)]),
   ];
-  return { ...size, background: theme.background, marks };
+  return { width: size.width, height: size.height, background: theme.background, marks };
 }
 
 /** Primes as typographers set them. */
@@ -105,9 +112,9 @@ export function drawField(
   axes: Axes,
   clip: Clip,
   theme: Theme,
-  perSide = ARROWS,
+  { perSide, length: share }: NonNullable<Portrait["arrows"]> = ARROWS,
 ): Mark[] {
-  const spacing = Math.max(clip.width, clip.height) / perSide, length = spacing * 0.62;
+  const spacing = Math.max(clip.width, clip.height) / perSide, length = spacing * share;
   const [unitX, unitY] = [pixelsPerUnit(axes.x), pixelsPerUnit(axes.y)];
   const places: { x: number; y: number; dx: number; dy: number; speed: number }[] = [];
   for (let y = clip.y + spacing / 2; y < clip.y + clip.height; y += spacing) {
@@ -194,17 +201,19 @@ function drawTrajectories(portrait: Portrait, axes: Axes, clip: Clip, theme: The
 
 /** An arrow head in the middle of a line's length; null for a line that hardly moves. */
 function arrowHead(points: Float64Array, size: number): Float64Array | null {
+  const count = points.length / 2 - 1;
+  const lengthOf = (index: number) => {
+    const dx = points[2 * index + 2]! - points[2 * index]!,
+      dy = points[2 * index + 3]! - points[2 * index + 1]!;
+    const length = Math.sqrt(dx * dx + dy * dy);
+    return Number.isFinite(length) ? length : 0;
+  };
   let total = 0;
-  const lengths: number[] = [];
-  for (let at = 0; at + 3 < points.length; at += 2) {
-    const length = Math.hypot(points[at + 2]! - points[at]!, points[at + 3]! - points[at + 1]!);
-    lengths.push(length);
-    total += Number.isFinite(length) ? length : 0;
-  }
+  for (let index = 0; index < count; index++) total += lengthOf(index);
   if (total < 4 * size) return null;
-  let left = Math.min(total / 2, 160);
-  const index = lengths.findIndex((length) => (left -= length) <= 0);
-  if (index < 0) return null;
+  let left = Math.min(total / 2, 160), index = 0;
+  while (index < count && (left -= lengthOf(index)) > 0) index++;
+  if (index >= count) return null;
   const [x1, y1, x2, y2] = [0, 1, 2, 3].map((offset) => points[2 * index + offset]!) as [
     number,
     number,
@@ -268,9 +277,11 @@ function screen(
   axes: Axes,
 ): Float64Array {
   const count = Math.floor(states.length / stride), points = new Float64Array(2 * count);
+  // As toPixel, with what is the same for all points taken out: pictures are drawn while a hand moves.
+  const { x, y } = axes, scaleX = pixelsPerUnit(x), scaleY = pixelsPerUnit(y);
   for (let row = 0; row < count; row++) {
-    points[2 * row] = toPixel(axes.x, states[row * stride + first]!);
-    points[2 * row + 1] = toPixel(axes.y, states[row * stride + second]!);
+    points[2 * row] = x.from + (states[row * stride + first]! - x.low) * scaleX;
+    points[2 * row + 1] = y.from + (states[row * stride + second]! - y.low) * scaleY;
   }
   return points;
 }
