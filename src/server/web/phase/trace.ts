@@ -164,8 +164,8 @@ class Tracer {
   }
 
   #grid(start: Float64Array, tEnd: number): Walked {
-    const times = evenTimes(this.#problem.timespan[0], tEnd, GRID_ROWS);
-    const { values, rows, counts, ...end } = solveOnGrid(this.#system, start, times);
+    const t0 = this.#problem.timespan[0], times = evenTimes(t0, tEnd, GRID_ROWS);
+    const { values, rows, counts, ...end } = solveOnGrid(this.#system, { t0, y0: start, times });
     return { ...end, steps: counts.steps, times: [...times.subarray(0, rows)], states: [...values] };
   }
 }

@@ -9,8 +9,8 @@ import {
   parseSystem,
 } from "../../../tasks/phase_portrait/language/mod.ts";
 import { csvOf } from "../../../tasks/phase_portrait/run/artifacts.ts";
-import { allTimes, metaOf, trajectoriesOf } from "../../../tasks/phase_portrait/run/document.ts";
-import { setUp } from "../../../tasks/phase_portrait/run/setup.ts";
+import { metaOf, trajectoriesOf } from "../../../tasks/phase_portrait/run/document.ts";
+import { allTimes, setUp } from "../../../tasks/phase_portrait/run/setup.ts";
 import { solveBlock } from "../../../tasks/phase_portrait/run/solve_block.ts";
 import type { Found, Order, Part, Problem, Word } from "./protocol.ts";
 import { traceAll } from "./trace.ts";
