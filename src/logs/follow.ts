@@ -2,7 +2,8 @@ import { isGlassboxError } from "../core/errors.ts";
 import type { JobEvent, JobState, LogLine, PartialLine } from "../core/job.ts";
 import { jobNotFound } from "../store/jobs.ts";
 import type { Store } from "../store/store.ts";
-import type { Sighting } from "../store/lines.ts";
+import type { Sighting, StoredChunk } from "../store/lines.ts";
+import { damaged } from "../store/rows.ts";
 import { decodeFrames } from "./frames.ts";
 
 export interface FollowOptions {
@@ -74,10 +75,18 @@ export async function* follow(store: Store, jobId: string, options: FollowOption
   }
 }
 
+function linesOf({ frames, firstSeq, lastSeq, epoch }: StoredChunk): LogLine[] {
+  try {
+    return decodeFrames(frames, firstSeq, epoch);
+  } catch (error) {
+    throw damaged(`lines ${firstSeq} to ${lastSeq} is not what was written`, error);
+  }
+}
+
 /** While lines are still to come, events wait: `finished` must be the last thing a watcher hears. */
 function toNews(sighting: Sighting, state: JobState, afterLine: number, behind: boolean): News {
   const lines = sighting.chunks
-    .flatMap((chunk) => decodeFrames(chunk.frames, chunk.firstSeq, chunk.epoch))
+    .flatMap(linesOf)
     .filter((line) => line.seq > afterLine);
   return { state, lines, partials: behind ? null : sighting.partials, events: behind ? [] : sighting.events };
 }
