@@ -1,5 +1,6 @@
 import { GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { Files, Host, ReusableLock } from "../core/host.ts";
+import { LIMITS } from "../core/limits.ts";
 import { directoryOf } from "../core/paths.ts";
 import { Artifacts } from "./artifacts.ts";
 import { Changes } from "./changes.ts";
@@ -80,7 +81,7 @@ export class Store {
     this.changes = new Changes(host.clock, () => connection.dataVersion());
     const core: StoreCore = this.#core = {
       read: (query) => connection.read(query).catch((error) => this.#refuse(error)),
-      refusal: () => this.#refusal,
+      refusal: () => this.#refusal ?? this.#overload(),
       readTogether: (queries) => connection.readTogether(queries).catch((error) => this.#refuse(error)),
       write: async (statements, topics = []) => {
         if (this.#isClosed) {
@@ -131,6 +132,16 @@ export class Store {
 
   get takesNew(): boolean {
     return this.#refusal === null;
+  }
+
+  /** A disk that is slower than jobs come in: those that run must not wait behind ever more new ones. */
+  #overload(): GlassboxError | null {
+    const { waiting } = this.#writer;
+    if (waiting < LIMITS.writesWaitingMax) return null;
+    return new GlassboxError(
+      "storage_busy",
+      `Cannot accept another job as ${waiting} writes wait for the database ${this.display}: try again`,
+    );
   }
 
   /** Bytes of the write-ahead log of an embedded file. */

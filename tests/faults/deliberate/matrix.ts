@@ -50,4 +50,14 @@ export const FAULTS: readonly DeliberateFault[] = [
     rig: "tests/contracts/verify_test.ts",
     says: /storage_damaged|is not the JSON that was stored/,
   },
+  {
+    name: "one more write waits for a slow disk than may",
+    guards: "I16",
+    file: "src/store/store.ts",
+    find: "if (waiting < LIMITS.writesWaitingMax) return null;",
+    replace: "if (waiting <= LIMITS.writesWaitingMax) return null;",
+    rig: "tests/contracts/store_commits_test.ts",
+    filter: "refused at once",
+    says: /Missing expected rejection/,
+  },
 ];
