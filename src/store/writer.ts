@@ -71,7 +71,7 @@ export class Writer {
 
   /** Writes that no commit has begun on. */
   get waiting(): number {
-    return this.#queue.length;
+    return this.#small.length + this.#large.length;
   }
 
   /** Resolves when nothing is waiting to be written. */
