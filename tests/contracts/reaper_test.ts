@@ -8,7 +8,16 @@ import { storedBytes } from "../../src/logs/replay.ts";
 import { VirtualClock } from "../../src/platform/memory_clock.ts";
 import { builtInTasks } from "../../src/tasks/registry.ts";
 import { startCuttingProxy } from "../support/cutting_proxy.ts";
-import { claimAny, fenceOf, newJob, storeHost, testDatabase } from "../support/store_fixture.ts";
+import {
+  claimAny,
+  COMPLETED,
+  fenceOf,
+  newJob,
+  NO_OUTPUT,
+  runningJob,
+  storeHost,
+  testDatabase,
+} from "../support/store_fixture.ts";
 
 Deno.test("a worker beside an embedded file lives as long as its lock is held, however long it is silent", async () => {
   await using db = await testDatabase("file");
@@ -102,4 +111,20 @@ Deno.test("a job that waits for its command line alone is given up even when who
   const { state, failure } = await context.store.jobs.get(job.id);
   assert.deepEqual([state, failure?.code], ["failed", "lost"]);
   assert.deepEqual(await context.store.workers.unsettled(), []);
+});
+
+Deno.test("files of an attempt whose worker died after it had recorded the end are removed, beside a file as well", async () => {
+  await using db = await testDatabase("file");
+  const host = storeHost();
+  const context = { host, store: await db.open(host), registry: builtInTasks };
+  const { store } = context;
+  const done = await runningJob(store, "dead", { id: "done" });
+  await store.jobs.finish(done, COMPLETED, NO_OUTPUT);
+  const runs = await runningJob(store, "dead", { id: "runs" });
+  const place = (id: string) => `${store.runDirectory}/attempts/${id}.1`;
+  for (const { jobId } of [done, runs]) await host.files.makeDirectory(place(jobId));
+  await sweep(context);
+  assert.equal(await host.files.info(place(done.jobId)), null);
+  // This one is to be settled, with what its files hold.
+  assert.notEqual(await host.files.info(place(runs.jobId)), null);
 });
