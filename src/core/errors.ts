@@ -56,6 +56,7 @@ const CATALOGUE = {
   storage_readonly: { exit: EXIT.cannotCreate, status: 503 },
   storage_busy: { exit: EXIT.tryLater, status: 503 },
   storage_io: { exit: EXIT.io, status: 500 },
+  storage_damaged: { exit: EXIT.io, status: 500 },
   storage_gone: { exit: EXIT.io, status: 503 },
   storage_denied: { exit: EXIT.denied, status: 503 },
   storage_unreachable: { exit: EXIT.unavailable, status: 503 },

@@ -74,6 +74,8 @@ export const LIMITS = {
   foreignHeapBytesMax: 512 * MIB,
   /** Reading one that is sound takes seconds; one that takes longer was made to. */
   foreignReadMsMax: 600_000,
+  /** Writes of one process that may wait for the disk before it accepts no further job. */
+  writesWaitingMax: 1_000,
   /** How long a write waits for a foreign program that holds the database. */
   storageBusyMs: 30_000,
   /** How long a database server may take for an answer to a small request, and the speed asked of the line for a large one. */

@@ -6,11 +6,10 @@ import { keeperEnds, livenessPath } from "./reaper.ts";
 
 /**
  * Ends what dead workers of this machine left here of attempts that others have settled since: whoever follows a
- * worker from another machine can record its end, but reach neither its processes nor its files. Beside an embedded
- * file there is nothing to do, as whoever settles is on this machine.
+ * worker from another machine can record its end, but reach neither its processes nor its files. And whoever dies
+ * between the record of an end and the removal of its files leaves these to us.
  */
 export async function sweep(context: ExecutorContext): Promise<void> {
-  if (context.store.isEmbedded) return;
   for (const { jobId, epoch } of await attemptsHere(context)) await sweepAttempt(context, jobId, epoch);
   await sweepLocks(context);
 }

@@ -2,8 +2,9 @@ import { isGlassboxError } from "../core/errors.ts";
 import type { JobEvent, JobState, LogLine, PartialLine } from "../core/job.ts";
 import { jobNotFound } from "../store/jobs.ts";
 import type { Store } from "../store/store.ts";
-import type { Sighting } from "../store/lines.ts";
-import { decodeFrames } from "./frames.ts";
+import type { Sighting, StoredChunk } from "../store/lines.ts";
+import { damaged } from "../store/rows.ts";
+import { eachLine } from "./frames.ts";
 
 export interface FollowOptions {
   /** Give what comes after this line number; 0 for all. */
@@ -29,6 +30,9 @@ export interface News {
  * 10 MB that a server answers with at most, even when every chunk and event is as large as it may be.
  */
 const PAGE = { chunks: 4, events: 50 };
+
+/** Lines that are made of a page at a time: a watcher who does not read holds so many, and the rest as bytes. */
+const LINES_AT_ONCE = 250;
 
 /** A watcher of a living job looks again so often, some 200 ms apart, while a database server cannot be reached. */
 const FAILURES_MAX = 50;
@@ -59,7 +63,15 @@ export async function* follow(store: Store, jobId: string, options: FollowOption
       failures = 0;
       if (sighting.state === null) throw jobNotFound(jobId);
       const behind = sighting.chunks.length === PAGE.chunks;
-      const news = toNews(sighting, sighting.state, afterLine, behind);
+      const lines = linesAfter(sighting.chunks, afterLine);
+      let some = next(lines);
+      while (some.length === LINES_AT_ONCE && !options.signal?.aborted) {
+        yield { state: sighting.state, lines: some, partials: null, events: [] };
+        afterLine = some.at(-1)!.seq;
+        some = next(lines);
+      }
+      if (options.signal?.aborted) return;
+      const news = toNews(sighting, sighting.state, some, behind);
       afterLine = news.lines.at(-1)?.seq ?? afterLine;
       afterEvent = news.events.at(-1)?.seq ?? afterEvent;
       const partials = fingerprint(news.partials);
@@ -74,11 +86,28 @@ export async function* follow(store: Store, jobId: string, options: FollowOption
   }
 }
 
+function* linesAfter(chunks: readonly StoredChunk[], afterLine: number): Generator<LogLine> {
+  for (const { frames, firstSeq, lastSeq, epoch } of chunks) {
+    try {
+      for (const line of eachLine(frames, firstSeq, epoch)) if (line.seq > afterLine) yield line;
+    } catch (error) {
+      throw damaged(`lines ${firstSeq} to ${lastSeq} is not what was written`, error);
+    }
+  }
+}
+
+function next(lines: Iterator<LogLine>): LogLine[] {
+  const some: LogLine[] = [];
+  while (some.length < LINES_AT_ONCE) {
+    const { value, done } = lines.next();
+    if (done) break;
+    some.push(value);
+  }
+  return some;
+}
+
 /** While lines are still to come, events wait: `finished` must be the last thing a watcher hears. */
-function toNews(sighting: Sighting, state: JobState, afterLine: number, behind: boolean): News {
-  const lines = sighting.chunks
-    .flatMap((chunk) => decodeFrames(chunk.frames, chunk.firstSeq, chunk.epoch))
-    .filter((line) => line.seq > afterLine);
+function toNews(sighting: Sighting, state: JobState, lines: readonly LogLine[], behind: boolean): News {
   return { state, lines, partials: behind ? null : sighting.partials, events: behind ? [] : sighting.events };
 }
 

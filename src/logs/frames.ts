@@ -99,23 +99,26 @@ export class FrameBuffer {
 
 /** The lines of a chunk whose first has the number `firstSeq`. */
 export function decodeFrames(frames: Uint8Array, firstSeq: number, epoch: number): LogLine[] {
+  return [...eachLine(frames, firstSeq, epoch)];
+}
+
+/** The same, each line made when it is asked for: a line as an object takes ten times the memory of its bytes. */
+export function* eachLine(frames: Uint8Array, firstSeq: number, epoch: number): Generator<LogLine> {
   const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
-  const lines: LogLine[] = [];
   let seq = firstSeq;
   for (let at = 0; at < frames.length;) {
     const flags = frames[at]!;
     const length = view.getUint32(at + 1, true);
-    lines.push({
+    yield {
       seq: seq++,
       epoch,
       stream: STREAMS[flags & 1]!,
       end: ENDS[(flags >> 1) & 3]!,
       atMs: view.getFloat64(at + 5, true),
       bytes: frames.subarray(at + HEADER_BYTES, at + HEADER_BYTES + length),
-    });
+    };
     at += HEADER_BYTES + length;
   }
-  return lines;
 }
 
 /** Bytes a line takes in a chunk. */

@@ -159,8 +159,9 @@ export class Connection {
       if (!this.#driver.isConnected) await this.#beforeOpening();
       return await work();
     } catch (error) {
+      if (isBusy(error)) this.#driver.disconnect();
       // After a failed read or sync nobody knows what the connection holds in memory.
-      if (isBusy(error) || isIoFault(error)) this.#driver.disconnect();
+      else if (isIoFault(error)) this.#driver.setAside();
       throw error;
     } finally {
       turn.resolve();
@@ -193,6 +194,7 @@ async function openServer({ url, token }: ConnectionOptions, clock: Clock): Prom
     },
     isConnected: true,
     disconnect: () => undefined,
+    setAside: () => undefined,
     close: () => client.close(),
   };
 }

@@ -7,7 +7,7 @@ import type { Files } from "../core/host.ts";
  */
 export class DatabaseFile {
   readonly path: string;
-  #display: string;
+  readonly display: string;
   #files: Files;
   /** Null for one that cannot be looked at: then nothing is known of its going either. */
   #identity: string | null;
@@ -15,7 +15,7 @@ export class DatabaseFile {
 
   private constructor(path: string, display: string, files: Files, identity: string | null) {
     this.path = path;
-    this.#display = display;
+    this.display = display;
     this.#files = files;
     this.#identity = identity;
   }
@@ -42,7 +42,7 @@ export class DatabaseFile {
       : "another file has taken its place";
     throw this.#gone = new GlassboxError(
       "storage_gone",
-      `Cannot go on with the database ${this.#display} as ${what}: bring the file back and start again`,
+      `Cannot go on with the database ${this.display} as ${what}: bring the file back and start again`,
     );
   }
 }

@@ -34,5 +34,10 @@ export interface Driver {
   batch(statements: readonly Statement[], mode: "read" | "write"): Promise<Result[]>;
   /** Gives up the connection; the next call makes a new one. */
   disconnect(): void;
+  /**
+   * Gives up a connection whose disk has failed, without closing it yet: the last to close a file moves its log back
+   * into it, and libSQL then writes what it could not read.
+   */
+  setAside(): void;
   close(): void;
 }

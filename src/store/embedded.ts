@@ -29,6 +29,12 @@ export async function openEmbedded(path: string, display: string): Promise<Drive
   return new EmbeddedDatabase(() => new Library(path, { timeout: BUSY_WAIT_INSIDE_MS }), display);
 }
 
+/**
+ * Connections of a disk that failed to the end. They are kept from being closed, also by the garbage collector: the
+ * end of the process takes them, and leaves the log to whoever opens the file next.
+ */
+const LEFT_OPEN: (Database | null)[] = [];
+
 /** A prepared statement, as far as it is used here. */
 interface Prepared {
   readonly reader: boolean;
@@ -50,6 +56,12 @@ class EmbeddedDatabase implements Driver {
   #isReady = false;
   #isClosed = false;
   #connections = 1;
+  /** True once the connection has done anything for us. */
+  #isProven = false;
+  /** True from a fault of the disk on until a connection is proven again. */
+  #hasFailed = false;
+  /** Kept open until another connection is proven: then that one, and not this, will be the last to close the file. */
+  #aside: Database | null = null;
 
   constructor(open: () => Database, display: string) {
     this.#open = open;
@@ -68,7 +80,9 @@ class EmbeddedDatabase implements Driver {
   // Async, so that what the library throws becomes a rejection.
   // deno-lint-ignore require-await
   async execute(query: Statement): Promise<Result> {
-    return this.#run(this.#connected(), query);
+    const result = this.#run(this.#connected(), query);
+    this.#prove();
+    return result;
   }
 
   // deno-lint-ignore require-await
@@ -78,6 +92,7 @@ class EmbeddedDatabase implements Driver {
     try {
       const results = statements.map((one) => this.#run(database, one));
       database.exec("COMMIT");
+      this.#prove();
       return results;
     } catch (error) {
       this.#rollBack(database);
@@ -86,20 +101,38 @@ class EmbeddedDatabase implements Driver {
   }
 
   disconnect(): void {
-    const database = this.#database;
-    this.#database = null;
-    this.#isReady = false;
-    this.#prepared.clear();
-    try {
-      database?.close();
-    } catch {
-      // It is given up in any case.
-    }
+    closeQuietly(this.#forget());
+  }
+
+  setAside(): void {
+    this.#hasFailed = true;
+    const failed = this.#forget();
+    // The first of them has done its work before: as long as it is open no other closes the file as the last.
+    if (this.#aside === null) this.#aside = failed;
+    else closeQuietly(failed);
   }
 
   close(): void {
     this.#isClosed = true;
-    this.disconnect();
+    if (!this.#hasFailed) return this.disconnect();
+    LEFT_OPEN.push(this.#aside, this.#forget());
+  }
+
+  #forget(): Database | null {
+    const database = this.#database;
+    this.#database = null;
+    this.#isReady = false;
+    this.#isProven = false;
+    this.#prepared.clear();
+    return database;
+  }
+
+  #prove(): void {
+    if (this.#isProven) return;
+    this.#isProven = true;
+    this.#hasFailed = false;
+    closeQuietly(this.#aside);
+    this.#aside = null;
   }
 
   #run(database: Database, { sql, args }: Statement): Result {
@@ -156,5 +189,13 @@ class EmbeddedDatabase implements Driver {
         `Cannot set ${name} of ${this.#display} to ${value}: it stays ${got}`,
       );
     }
+  }
+}
+
+function closeQuietly(database: Database | null): void {
+  try {
+    database?.close();
+  } catch {
+    // It is given up in any case.
   }
 }

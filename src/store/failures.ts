@@ -98,6 +98,15 @@ export function readOnlyError(display: string, cause: unknown): GlassboxError {
   );
 }
 
+/** A database that was sound when it was opened, and of which SQLite now says that it is none. */
+export function ioError(display: string, cause: unknown): GlassboxError {
+  return new GlassboxError(
+    "storage_io",
+    `Cannot use the database ${display} as it can no longer be read: its disk fails, or a program has written into the file`,
+    { cause },
+  );
+}
+
 /** A path in the way: what a failed mkdir or open of a file beside the database means. */
 export function fileError(error: unknown, path: string): GlassboxError {
   const code = sqliteCode(error);

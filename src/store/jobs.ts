@@ -284,6 +284,14 @@ export class Jobs {
     return rows.map(toJobSummary);
   }
 
+  /** Ids alone, newest first: they can be had of jobs whose rows are damaged as well. */
+  async ids(before: string | null, limit: number): Promise<string[]> {
+    const rows = await this.#core.read(
+      statement("SELECT id FROM jobs WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2", before, limit),
+    );
+    return rows.map((row) => String(row.id));
+  }
+
   async count(): Promise<Record<JobState, number>> {
     const rows = await this.#core.read(statement("SELECT state, count(*) AS jobs FROM jobs GROUP BY state"));
     const counts = { queued: 0, running: 0, completed: 0, failed: 0, cancelled: 0 };

@@ -9,6 +9,7 @@ import type {
   JobSummary,
   Worker,
 } from "../core/job.ts";
+import { GlassboxError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Row } from "./connection.ts";
 
@@ -17,8 +18,8 @@ import type { Row } from "./connection.ts";
 export function toJob(row: Row): Job {
   return {
     ...commonFields(row),
-    input: JSON.parse(text(row.input)),
-    result: row.result === null ? null : JSON.parse(text(row.result)),
+    input: parsed(row, "jobs", "input"),
+    result: parsedOrNull(row, "jobs", "result"),
   };
 }
 
@@ -49,7 +50,7 @@ function commonFields(row: Row): Omit<Job, "input" | "result"> {
     backoffMs: Number(row.backoff_ms),
     concurrencyKey: textOrNull(row.concurrency_key),
     notBeforeMs: Number(row.not_before_ms),
-    failure: row.failure === null ? null : JSON.parse(text(row.failure)) as JobFailure,
+    failure: parsedOrNull<JobFailure>(row, "jobs", "failure"),
     retryOf: textOrNull(row.retry_of),
     schedule: textOrNull(row.schedule),
     dueAtMs: numberOrNull(row.due_at_ms),
@@ -73,7 +74,7 @@ export function toAttempt(row: Row): Attempt {
     startedAtMs: Number(row.started_at_ms),
     endedAtMs: numberOrNull(row.ended_at_ms),
     outcome: textOrNull(row.outcome) as Attempt["outcome"],
-    evidence: row.evidence === null ? null : JSON.parse(text(row.evidence)) as ExitEvidence,
+    evidence: parsedOrNull<ExitEvidence>(row, "attempts", "evidence"),
   };
 }
 
@@ -83,7 +84,7 @@ export function toEvent(row: Row): JobEvent {
     seq: Number(row.seq),
     epoch: Number(row.epoch),
     kind: text(row.kind),
-    data: JSON.parse(text(row.data)),
+    data: parsed(row, "events", "data"),
     atMs: Number(row.at_ms),
   };
 }
@@ -118,6 +119,37 @@ export function toWorker(row: Row): Worker {
 export function toBytes(value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   return new Uint8Array(value as ArrayBuffer);
+}
+
+/** What glassbox stored as JSON; a disk that flips bits gives back something else. */
+export function parsed<T>(row: Row, table: string, column: string): T {
+  try {
+    return JSON.parse(text(row[column])) as T;
+  } catch (error) {
+    throw damaged(
+      `column ${column} of table ${table}, row ${rowName(row)}, is not the JSON that was stored`,
+      error,
+    );
+  }
+}
+
+function parsedOrNull<T>(row: Row, table: string, column: string): T | null {
+  return row[column] === null ? null : parsed<T>(row, table, column);
+}
+
+function rowName(row: Row): string {
+  const job = row.job_id ?? row.id ?? row.name;
+  const number = row.seq ?? (row.job_id === undefined ? undefined : row.epoch);
+  return number === undefined ? text(job) : `${text(job)} number ${text(number)}`;
+}
+
+/** What is stored can be read, and is not what was written. */
+export function damaged(what: string, cause: unknown): GlassboxError {
+  return new GlassboxError(
+    "storage_damaged",
+    `Cannot read what is stored as ${what}: glassbox verify names all such rows; bring back a backup`,
+    { cause },
+  );
 }
 
 function text(value: unknown): string {

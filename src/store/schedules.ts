@@ -4,6 +4,7 @@ import { LIMITS } from "../core/limits.ts";
 import type { CatchUp, Schedule, ScheduleDefinition, ScheduledRequest } from "../core/schedule.ts";
 import { type Row, type Statement, statement } from "./connection.ts";
 import { QUEUE_TOPIC } from "./jobs.ts";
+import { parsed } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
 import { type NewJob, submitStatements } from "./transitions.ts";
 
@@ -227,7 +228,7 @@ function toHead(row: Row): ScheduleHead {
 function toSchedule(row: Row): Schedule {
   return {
     ...toHead(row),
-    request: JSON.parse(String(row.request)) as ScheduledRequest,
+    request: parsed<ScheduledRequest>(row, "schedules", "request"),
     createdAtMs: Number(row.created_at_ms),
   };
 }

@@ -1,5 +1,6 @@
 import { GlassboxError, isGlassboxError } from "../core/errors.ts";
 import type { Files, Host, ReusableLock } from "../core/host.ts";
+import { LIMITS } from "../core/limits.ts";
 import { directoryOf } from "../core/paths.ts";
 import { Artifacts } from "./artifacts.ts";
 import { Changes } from "./changes.ts";
@@ -7,7 +8,8 @@ import { Connection, type ConnectionOptions, statement } from "./connection.ts";
 import { DatabaseFile } from "./database_file.ts";
 import type { Result, Statement } from "./driver.ts";
 import { copyJob } from "./export.ts";
-import { fileError, fullError, readOnlyError } from "./failures.ts";
+import { fileError } from "./failures.ts";
+import { explained } from "./explained.ts";
 import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { Retention } from "./retention.ts";
@@ -78,9 +80,9 @@ export class Store {
     this.#file = file;
     this.changes = new Changes(host.clock, () => connection.dataVersion());
     const core: StoreCore = this.#core = {
-      read: (query) => connection.read(query),
-      refusal: () => this.#refusal,
-      readTogether: (queries) => connection.readTogether(queries),
+      read: (query) => connection.read(query).catch((error) => this.#refuse(error)),
+      refusal: () => this.#refusal ?? this.#overload(),
+      readTogether: (queries) => connection.readTogether(queries).catch((error) => this.#refuse(error)),
       write: async (statements, topics = []) => {
         if (this.#isClosed) {
           throw new GlassboxError(
@@ -132,6 +134,16 @@ export class Store {
     return this.#refusal === null;
   }
 
+  /** A disk that is slower than jobs come in: those that run must not wait behind ever more new ones. */
+  #overload(): GlassboxError | null {
+    const { waiting } = this.#writer;
+    if (waiting < LIMITS.writesWaitingMax) return null;
+    return new GlassboxError(
+      "storage_busy",
+      `Cannot accept another job as ${waiting} writes wait for the database ${this.display}: try again`,
+    );
+  }
+
   /** Bytes of the write-ahead log of an embedded file. */
   async walBytes(): Promise<number> {
     if (this.#file === null) return 0;
@@ -153,31 +165,16 @@ export class Store {
       await this.#file?.check();
       // The guard's own words are SQLite's: whether it was the guard is looked up.
       if (isGlassboxError(error, "storage_io") || isGlassboxError(error, "internal")) {
-        await this.demandSchema();
+        await this.demandSchema().catch((other) => {
+          if (isGlassboxError(other, "storage_newer_schema")) throw other;
+        });
       }
-      throw await this.#explained(error);
+      return await this.#refuse(error);
     }
   }
 
-  /** SQLite calls a disk that was made read-only a fault of the disk, and does not say how full a full one is. */
-  async #explained(error: unknown): Promise<unknown> {
-    const isFull = isGlassboxError(error, "storage_full");
-    if (this.#file === null || !isFull && !isGlassboxError(error, "storage_io")) return error;
-    if (!isFull) return await this.#isReadOnly(this.#file.path) ? readOnlyError(this.display, error) : error;
-    const space = await this.#files.space(directoryOf(this.#file.path));
-    return space === null ? error : fullError(this.display, error, space);
-  }
-
-  /** Only a try tells: a file system that went read-only after a fault still says that it can be written. */
-  async #isReadOnly(path: string): Promise<boolean> {
-    const probe = `${path}.probe`;
-    try {
-      await this.#files.writeAtomic(probe, new Uint8Array());
-      await this.#files.remove(probe);
-      return false;
-    } catch (error) {
-      return (error as { code?: unknown } | null)?.code === "EROFS";
-    }
+  async #refuse(error: unknown): Promise<never> {
+    throw this.#file === null ? error : await explained(error, this.#file, this.#files);
   }
 
   /** Throws `storage_newer_schema` when a newer glassbox has migrated the database since it was opened. */

@@ -69,6 +69,11 @@ export class Writer {
     return await this.#locked(work);
   }
 
+  /** Writes that no commit has begun on. */
+  get waiting(): number {
+    return this.#small.length + this.#large.length;
+  }
+
   /** Resolves when nothing is waiting to be written. */
   async drained(): Promise<void> {
     while (this.#running !== null) await this.#running;

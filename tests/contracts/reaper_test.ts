@@ -7,7 +7,17 @@ import { Worker } from "../../src/executor/worker.ts";
 import { storedBytes } from "../../src/logs/replay.ts";
 import { VirtualClock } from "../../src/platform/memory_clock.ts";
 import { builtInTasks } from "../../src/tasks/registry.ts";
-import { fenceOf, newJob, storeHost, testDatabase } from "../support/store_fixture.ts";
+import { startCuttingProxy } from "../support/cutting_proxy.ts";
+import {
+  claimAny,
+  COMPLETED,
+  fenceOf,
+  newJob,
+  NO_OUTPUT,
+  runningJob,
+  storeHost,
+  testDatabase,
+} from "../support/store_fixture.ts";
 
 Deno.test("a worker beside an embedded file lives as long as its lock is held, however long it is silent", async () => {
   await using db = await testDatabase("file");
@@ -74,4 +84,47 @@ Deno.test("the lock file of a worker that was declared dead elsewhere is removed
     true,
   ]);
   for (const worker of [lives, stopped]) await worker.close();
+});
+
+Deno.test("a job that waits for its command line alone is given up even when whoever declared that dead has died", async () => {
+  await using db = await testDatabase("server");
+  await using proxy = startCuttingProxy(db.options.url);
+  const host = storeHost();
+  const context = { host, store: await db.open(host), registry: builtInTasks };
+  const cutOff = { ...context, store: await db.open(host, { url: proxy.url }) };
+  await context.store.queues.setPaused("default", true);
+  const options = { launch: "run", concurrency: 1, queues: [], onError: () => undefined } as const;
+  const worker = await Worker.create(cutOff, options);
+  const job = newJob({ reservedFor: worker.id });
+  // The commit stands; neither its answer comes, nor that of the look whether it does.
+  proxy.loseAnswers(1, () => 0);
+  await assert.rejects(worker.runNew(job), { code: "storage_unreachable" });
+  await assert.rejects(worker.close(), { code: "storage_unreachable" });
+  const waiting = await context.store.jobs.get(job.id);
+  assert.equal(waiting.state, "queued");
+  await context.store.queues.setPaused("default", false);
+  assert.equal(await context.store.jobs.claim("other", claimAny({ jobId: job.id })), null);
+  // One who has seen it silent for a lease declares it dead, and dies before it has settled anything.
+  const [row] = await context.store.workers.unsettled();
+  assert.equal(await context.store.workers.declareDead(worker.id, row!.heartbeatSeq), true);
+  assert.deepEqual(await reap(context), [{ worker: worker.id, jobId: job.id, as: "lost" }]);
+  const { state, failure } = await context.store.jobs.get(job.id);
+  assert.deepEqual([state, failure?.code], ["failed", "lost"]);
+  assert.deepEqual(await context.store.workers.unsettled(), []);
+});
+
+Deno.test("files of an attempt whose worker died after it had recorded the end are removed, beside a file as well", async () => {
+  await using db = await testDatabase("file");
+  const host = storeHost();
+  const context = { host, store: await db.open(host), registry: builtInTasks };
+  const { store } = context;
+  const done = await runningJob(store, "dead", { id: "done" });
+  await store.jobs.finish(done, COMPLETED, NO_OUTPUT);
+  const runs = await runningJob(store, "dead", { id: "runs" });
+  const place = (id: string) => `${store.runDirectory}/attempts/${id}.1`;
+  for (const { jobId } of [done, runs]) await host.files.makeDirectory(place(jobId));
+  await sweep(context);
+  assert.equal(await host.files.info(place(done.jobId)), null);
+  // This one is to be settled, with what its files hold.
+  assert.notEqual(await host.files.info(place(runs.jobId)), null);
 });

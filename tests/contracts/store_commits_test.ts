@@ -1,7 +1,16 @@
 /** Group commit: many writes, few commits, and each write its own fate; on a file and on a server alike. */
 import assert from "node:assert/strict";
 import type { Store } from "../../src/store/store.ts";
-import { newJob, storeHost, type TestDatabase } from "../support/store_fixture.ts";
+import { LIMITS } from "../../src/core/limits.ts";
+import {
+  COMPLETED,
+  newJob,
+  NO_OUTPUT,
+  runningJob,
+  storeHost,
+  type TestDatabase,
+  testDatabase,
+} from "../support/store_fixture.ts";
 import { onEach, refusedAs } from "../support/store_suite.ts";
 
 /** Counts commits: takings of the write lock of a file, batches sent to a server. */
@@ -81,3 +90,17 @@ onEach(
     await assert.rejects(store.jobs.submitAndClaim(worker("w2"), other), refusedAs("key_conflict"));
   },
 );
+
+Deno.test("submit() is refused at once while as many writes as may wait for the disk, and running jobs are not", async () => {
+  await using db = await testDatabase("file");
+  const store = await db.open();
+  const fence = await runningJob(store, "w");
+  const lock = await storeHost().locks.acquire(`${await Deno.realPath(db.path)}.lock`);
+  const taken = Array.from({ length: LIMITS.writesWaitingMax }, () => store.jobs.submit(newJob()));
+  await assert.rejects(store.jobs.submit(newJob()), refusedAs("storage_busy"));
+  const ending = store.jobs.finish(fence, COMPLETED, NO_OUTPUT);
+  lock.release();
+  assert.ok((await Promise.all(taken)).every(({ created }) => created));
+  await ending;
+  assert.equal((await store.jobs.submit(newJob())).created, true);
+});

@@ -97,6 +97,11 @@ const CASES: readonly Case[] = [
   },
 ];
 
+/** Where libsql 0.5 panics, and its process with it, on text that is not UTF-8: of a value, or of a column's name. */
+const ABORT = /libsql-sys-\S+\/(value|statement)\.rs:\d+:\d+/;
+
+const REFUSED = /is the database of another program|has schema \d+ and this glassbox knows/;
+
 for (const program of programs()) {
   Deno.test(`fault 22: a database (${program.name}) that cannot be used is refused and left as it was`, async (t) => {
     for (const one of CASES) {
@@ -220,6 +225,7 @@ for (const program of programs()) {
     // A start from source takes ten times as long.
     const rounds = program.name === "source" ? Math.ceil(flips.rounds / 15) : flips.rounds;
     const path = join(sandbox.directory, "flipped.db");
+    let aborts = 0;
     for (let round = 0; round < rounds; round++) {
       const [a, b, c, flip] = random.bytes(4) as unknown as [number, number, number, number];
       // Half of them hit the first page, where everything begins.
@@ -230,15 +236,26 @@ for (const program of programs()) {
       await writeFile(path, flipped);
       const ended = await sandbox.run(["--db", path, "verify"]);
       const what = `byte ${at} xor ${flip}: ${ended.code}\n${ended.out}\n${ended.err}`;
+      if (ended.code === 74 && /\(not opened\)/.test(ended.err)) {
+        assert.deepEqual(new Uint8Array(await readFile(path)), flipped, what);
+      }
       // The library gives up on text that is not UTF-8; docs/reliability.md says so.
-      if (/value\.rs:\d+:\d+/.test(ended.err)) continue;
-      assert.ok([0, 1, 65, 73, 74, 78].includes(ended.code), what);
-      assert.doesNotMatch(ended.err, /unexpected fault|panicked/, what);
-      if (ended.code === 74 && !/\d+ violations?/.test(ended.err)) {
-        assert.match(ended.err, /storage|sound SQLite database|disk I\/O error/, what);
-        assert.deepEqual(new Uint8Array(await readFile(path)), flipped, "the file was changed");
+      const isAborted = ABORT.test(ended.err);
+      if (isAborted) aborts++;
+      else if (ended.code === 0) assert.match(ended.err, /1 jobs checked, 0 violations/, what);
+      else if (ended.code === 78) assert.match(ended.err, REFUSED, what);
+      // A file says of itself there whether it may be written.
+      else if (at === 18 && ended.code === 73) assert.match(ended.err, /as it is read-only/, what);
+      else {
+        assert.equal(ended.code, 74, what);
+        assert.match(
+          ended.err,
+          /\d jobs checked, \d+ violations?|is not a sound SQLite database|Cannot read/,
+          what,
+        );
       }
     }
+    assert.ok(aborts <= rounds / 20, `${aborts} of ${rounds} were aborts of the library`);
     await recovers(sandbox, { env: { GLASSBOX_DB: sound } });
   });
 

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
+  type Answer,
   faultIn,
   jobAt,
   mustRun,
@@ -15,7 +16,7 @@ import {
   stopped,
   submit,
 } from "../support/faults.ts";
-import { newSandbox, programs } from "../support/glassbox.ts";
+import { newSandbox, programs, type Sandbox } from "../support/glassbox.ts";
 import { complaints, listJobs, showJob } from "../support/jobs.ts";
 import { eventually, makeGate } from "../support/processes.ts";
 import { withoutOverride } from "../support/shell.ts";
@@ -291,11 +292,11 @@ for (const program of programs()) {
   });
 
   for (
-    const [row, inject, of] of [[13, "fsync:error=EIO:when=1..2", ["-wal"]], [
-      14,
-      "pread64:error=EIO:when=1..40",
-      ["", "-wal"],
-    ]] as const
+    const [row, inject, of] of [
+      [13, "fsync:error=EIO:when=1..2", ["-wal"]],
+      [14, "pread64:error=EIO:when=1..40", ["", "-wal"]],
+      [14, "pread64:error=EIO:when=1+", ["", "-wal"]],
+    ] as const
   ) {
     Deno.test({
       ...needsTrace(
@@ -309,7 +310,8 @@ for (const program of programs()) {
           "it is completed",
           async () => (await jobAt(server, first.body.id)).state === "completed",
         );
-        const ids: string[] = [];
+        const taken = [first.body.id];
+        const refused: Answer[] = [];
         {
           await using _fault = await faultIn(
             server.pid,
@@ -318,26 +320,68 @@ for (const program of programs()) {
           );
           // Reads come from memory until another program has changed the file.
           await mustRun("python3", "-c", CHANGE, sandbox.database);
-          const refused = await eventually("a submit meets it", async () => {
+          await eventually("a submit meets it", async () => {
             const answer = await submit(server, ["true"]);
-            if (answer.status === 201) ids.push(answer.body.id);
-            return answer.status === 201 ? null : answer;
+            if (answer.status === 201) taken.push(answer.body.id);
+            else refused.push(answer);
+            return refused.length === (inject.endsWith("+") ? 12 : 1);
           });
-          // A page of the schema that cannot be read is damage in SQLite's words.
-          const allowed = row === 13 ? ["storage_io"] : ["storage_io", "storage_not_database"];
-          assert.ok(allowed.includes(refused.body.code), refused.body.detail);
+        }
+        for (const { status, body } of refused) {
+          assert.deepEqual([status, body.code], [500, "storage_io"], body.detail);
         }
         const { body } = await eventually("a submit is taken", async () => {
           const answer = await submit(server, ["echo", "after"]);
           return answer.status === 201 ? answer : null;
         });
         await eventually("it is final", async () => (await jobAt(server, body.id)).state === "completed");
-        for (const id of ids) assert.ok((await jobAt(server, id)).id, "an acknowledged job is not there");
+        for (const id of taken) {
+          const { state } = await eventually("it is final", async () => {
+            const job = await jobAt(server, id);
+            return ["queued", "running"].includes(job.state) ? null : job;
+          });
+          assert.equal(state, "completed", "an acknowledged job did not run");
+        }
+        const { database } = await (await fetch(`${server.url}/api/v1/about`)).json();
         assert.equal(await stopped(server), 0);
+        assert.equal(await identityOf(sandbox), database.id);
         await recovers(sandbox);
       },
     });
   }
+
+  Deno.test({
+    ...needsTrace(
+      `fault 14: a process that ends while no read succeeds leaves the database as it was ${name}`,
+    ),
+    async fn() {
+      await using sandbox = await newSandbox(program);
+      await using server = await sandbox.serve();
+      const { body } = await submit(server, ["echo", "kept"]);
+      await eventually("it is completed", async () => (await jobAt(server, body.id)).state === "completed");
+      {
+        await using _fault = await faultIn(server.pid, "pread64:error=EIO:when=1+", [
+          sandbox.database,
+          `${sandbox.database}-wal`,
+        ]);
+        await mustRun("python3", "-c", CHANGE, sandbox.database);
+        const refused = await eventually("a submit meets it", async () => {
+          const answer = await submit(server, ["true"]);
+          return answer.status === 201 ? null : answer;
+        });
+        assert.equal(refused.body.code, "storage_io");
+        assert.equal(await stopped(server), 74);
+      }
+      assert.equal((await showJob(sandbox, body.id)).job.state, "completed");
+      await recovers(sandbox);
+    },
+  });
+}
+
+/** The id that the next start finds in the database. */
+async function identityOf(sandbox: Sandbox): Promise<string> {
+  const { err } = await sandbox.run(["--log-format", "json", "run", "--", "true"]);
+  return JSON.parse(err.split("\n")[0]!).databaseId;
 }
 
 const CHANGE = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=10); " +

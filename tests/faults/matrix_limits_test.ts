@@ -133,7 +133,12 @@ for (const program of programs()) {
     async fn() {
       await using sandbox = await newSandbox(program);
       await using server = await sandbox.serve();
-      await submit(server, ["true"]);
+      const before = await submit(server, ["true"]);
+      // Else the fault may meet this one.
+      await eventually(
+        "it is completed",
+        async () => (await jobAt(server, before.body.id)).state === "completed",
+      );
       let id = "";
       {
         await using _fault = await faultIn(server.pid, "vfork:error=EAGAIN:when=1");

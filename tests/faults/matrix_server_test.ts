@@ -182,10 +182,13 @@ for (const program of oneProgram()) {
       await using proxy = startCuttingProxy(sqld.url);
       const effects = join(sandbox.directory, "effects");
       const script = `echo "$GLASSBOX_JOB_ID" >> ${effects}; echo one; echo two >&2; echo three`;
-      const worker = await sandbox.worker(["--concurrency", "3"], toServer(proxy.url));
+      const worker = await sandbox.worker(["--concurrency", "8"], toServer(proxy.url));
       proxy.loseAnswers(0.2, share);
       const ids: string[] = [];
-      for (let count = 0; count < 12; count++) ids.push(await submit(sandbox, script, sqld.url));
+      while (ids.length < 100) {
+        const some = Array.from({ length: 4 }, () => submit(sandbox, script, sqld.url));
+        ids.push(...await Promise.all(some));
+      }
       for (const id of ids) {
         await eventually(`job ${id} ended (seed ${SEED})`, async () => {
           const { state } = await jobOf(sandbox, id, sqld.url);

@@ -8,7 +8,7 @@ export interface CuttingProxy extends AsyncDisposable {
   cutAnswers(text: string, times: number): void;
   /** From now on answers that hold `text` are lost, `times` times. */
   cutAnswersHolding(text: string, times: number): void;
-  /** From now on so large a share of the answers is lost; 0 ends it. */
+  /** From now on so large a share of the answers is lost, but no heartbeat's: three of those end a worker. 0 ends it. */
   loseAnswers(share: number, random: () => number): void;
   /** The next connection is cut after so many bytes on their way to the server. */
   cutRequestAfter(bytes: number): void;
@@ -58,6 +58,8 @@ export function startCuttingProxy(target: string): CuttingProxy {
     const server = await Deno.connect({ hostname, port: Number(port) });
     open.add(server);
     let isDoomed = false;
+    let isDrawn = false;
+    let request = "";
     let seen = "";
     let passed = 0;
     const bytesMax = state.requestBytes;
@@ -78,7 +80,8 @@ export function startCuttingProxy(target: string): CuttingProxy {
         isDoomed = true;
         seen = "";
       }
-      if (begins && state.share > 0 && state.random() < state.share) isDoomed = true;
+      if (begins) isDrawn = state.share > 0 && state.random() < state.share;
+      request = begins ? text : (request + text).slice(-100_000);
       await pass(bytes);
       passed += bytes.length;
       if (bytesMax !== null && passed > bytesMax) {
@@ -91,6 +94,7 @@ export function startCuttingProxy(target: string): CuttingProxy {
         state.heldLeft--;
         isDoomed = true;
       }
+      if (isDrawn && !request.includes("heartbeat_seq")) isDoomed = true;
       if (isDoomed) state.cuts++;
       else await pass(bytes);
       return isDoomed ? null : bytes;

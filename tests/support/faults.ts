@@ -1,6 +1,7 @@
 /** Faults of the machine around the program: small disks, system calls that fail, and what must be true afterwards. */
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
+import { isAlive } from "./processes.ts";
 import { type Running, type Sandbox, type Server, type StartOptions, startProcess } from "./glassbox.ts";
 
 /** After a fault: a new job runs to its end, and nothing in the whole database is out of order. */
@@ -115,8 +116,8 @@ export async function faultIn(
   await tracer.said(/attached/);
   return {
     async [Symbol.asyncDispose]() {
-      // It lets go of the process before it ends.
-      tracer.signal("SIGINT");
+      // It lets go of the process before it ends; and ends by itself when that has ended.
+      if (isAlive(tracer.pid)) tracer.signal("SIGINT");
       await tracer.ended;
     },
   };

@@ -93,6 +93,7 @@ export class SimulatedDatabase {
           return results;
         }),
       disconnect: () => undefined,
+      setAside: () => undefined,
       close: () => undefined,
     };
   }

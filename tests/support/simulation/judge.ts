@@ -49,10 +49,23 @@ function judgeJob(world: World, record: JobRecord): void {
   for (const { invariant, message } of checkJob(record, { isWorkerAlive: () => false, processCount })) {
     world.violate(invariant, job.id, message);
   }
-  if (!isFinal(job.state)) world.violate("I10", job.id, `is still ${job.state} after all faults have ended`);
+  if (!isFinal(job.state)) {
+    world.violate("I10", job.id, `is still ${job.state} after all faults have ended: ${whyLeft(world, job)}`);
+  }
   if (job.epoch > job.maxAttempts) {
     world.violate("I5", job.id, `was tried ${job.epoch} times, but may be ${job.maxAttempts} times`);
   }
+}
+
+/** What decides who may run a job that is left, and when. */
+function whyLeft(world: World, { id, queue, owner, notBeforeMs }: Job): string {
+  const sql = "SELECT reserved_for FROM jobs WHERE id = ?";
+  const reservedFor = world.database.run(statement(sql, id)).rows[0]?.reserved_for ?? null;
+  const worker = String(reservedFor ?? owner ?? "");
+  const about = "SELECT stopped_at_ms, heartbeat_seq FROM workers WHERE id = ?";
+  const [row] = world.database.run(statement(about, worker)).rows;
+  return `queue ${queue}, reserved for ${reservedFor}, owner ${owner}, not before ${notBeforeMs}, ` +
+    (row === undefined ? "no row of that worker" : `worker stopped at ${row.stopped_at_ms}`);
 }
 
 /** I7: what is stored is what the program wrote, from its first byte on, and to the last where that is promised. */
