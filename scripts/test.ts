@@ -4,6 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { EXIT, ROOT, runScript, say, ScriptError } from "./compile_steps.ts";
+import { HeldOutput } from "./held_output.ts";
 import { type DebianPackages, installMissing } from "./debian_packages.ts";
 
 const HELP = `deno task test [--source|--binary] [--filter TEXT] [paths]
@@ -34,6 +35,7 @@ const PACKAGES: DebianPackages = {
 
 /** Suites that run long are kept here, and marked elsewhere by reading GLASSBOX_LONG. */
 const LONG_DIRECTORY = "tests/long";
+const RIGS_DIRECTORY = "tests/faults";
 
 interface Options {
   readonly long: boolean;
@@ -104,26 +106,58 @@ async function makeBinary(): Promise<void> {
   if (code !== 0) throw new ScriptError(code, "Cannot test as there is no binary: see the lines above");
 }
 
+/** Files that are run in one process, one after the other. */
+interface Group {
+  readonly paths: readonly string[];
+  readonly ignored: readonly string[];
+}
+
+/** The rigs wait much for processes, so all other tests are run beside them. What was named is run in one piece. */
+function groupsOf({ paths, long }: Options): Group[] {
+  const ignored = long ? [] : [LONG_DIRECTORY];
+  if (long || !paths.includes("tests")) return [{ paths, ignored }];
+  return [{ paths, ignored: [...ignored, RIGS_DIRECTORY] }, { paths: [RIGS_DIRECTORY], ignored }];
+}
+
 /** Types are checked by `deno task check`, once. */
 async function runTests(options: Options): Promise<Count> {
+  let shown: Promise<unknown> = Promise.resolve();
+  const running = groupsOf(options).map((group) => {
+    const { count, output } = runGroup(options, group);
+    // The groups run at once; their output is shown one after the other.
+    shown = shown.then(() => output.show());
+    return count;
+  });
+  const counts = await Promise.all(running);
+  await shown;
+  return counts.reduce((sum, { passed, failed, ignored }) => ({
+    passed: sum.passed + passed,
+    failed: sum.failed + failed,
+    ignored: sum.ignored + ignored,
+  }), { passed: 0, failed: 0, ignored: 0 });
+}
+
+function runGroup(
+  options: Options,
+  { paths, ignored }: Group,
+): { count: Promise<Count>; output: HeldOutput } {
   const filter = options.filter === null ? [] : ["--filter", options.filter];
-  const ignore = options.long ? [] : [`--ignore=${LONG_DIRECTORY}`];
+  const ignore = ignored.length === 0 ? [] : [`--ignore=${ignored.join(",")}`];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", ...ignore, ...filter, ...options.paths],
+    args: ["test", "-A", "--no-check", ...ignore, ...filter, ...paths],
     cwd: ROOT,
     env: testEnvironment(options),
     stdin: "null",
     stdout: "piped",
   }).spawn();
-  let tail = "";
-  for await (const bytes of child.stdout) {
-    process.stdout.write(bytes);
-    tail = (tail + new TextDecoder().decode(bytes)).slice(-10_000);
-  }
-  const { code, signal } = await child.status;
-  if (signal !== null) say(`The test runner was ended by ${signal}`);
-  else if (code !== 0) say(`The test runner ended with exit code ${code}`);
-  return countOf(tail, code);
+  const output = new HeldOutput();
+  const count = output.take(child.stdout).then(async () => {
+    const { code, signal } = await child.status;
+    if (signal !== null) say(`The test runner was ended by ${signal}`);
+    else if (code !== 0) say(`The test runner ended with exit code ${code}`);
+    return countOf(output.tail, code);
+  });
+  return { count, output };
 }
 
 /** What the suites read: which form of the program to drive, and whether the long tests are wanted. */
