@@ -177,8 +177,10 @@ function reversed(values: Float64Array, n: number): Float64Array {
 }
 
 function eventFunctions({ request, system }: Setup): EventFunction[] {
+  // Compiling nothing is a module all the same.
+  if (request.events.length === 0) return [];
   const functions = compileExpressions(request.events.map(({ expr }) => expr), system);
-  const out = system.allocate(Math.max(1, request.events.length));
+  const out = system.allocate(request.events.length);
   return request.events.map(({ direction, terminal }, index) => ({
     direction,
     terminal,
