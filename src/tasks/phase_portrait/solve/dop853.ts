@@ -136,8 +136,8 @@ const TABLEAU: ExplicitTableau = {
   errorsTimesStep: false,
 };
 
-/** A compiled step costs as much as these many that are not. */
-const COMPILER = new StepCompiler(TABLEAU, 500);
+/** Making one takes as long as so many steps of a new process, whose loops are not compiled yet. */
+const COMPILER = new StepCompiler(TABLEAU, 100);
 
 /**
  * Dormand & Prince's method of order 8 with error estimates of orders 5 and 3, and Hairer's interpolant of order 7

@@ -35,8 +35,8 @@ const TABLEAU: ExplicitTableau = {
   errorsTimesStep: true,
 };
 
-/** A compiled step costs as much as these many that are not. */
-const COMPILER = new StepCompiler(TABLEAU, 1_500);
+/** Making one takes as long as so many steps of a new process, whose loops are not compiled yet. */
+const COMPILER = new StepCompiler(TABLEAU, 300);
 
 /**
  * Dormand & Prince's pair of orders 5 and 4, J. Comput. Appl. Math. 6 (1980) 19, with Shampine's interpolant of order 4
