@@ -7,7 +7,7 @@ import { evenTimes, solveTrajectory, type Trajectory } from "../src/tasks/phase_
 import { SolverPool } from "../src/tasks/phase_portrait/worker/pool.ts";
 import type { Room } from "./room.ts";
 import { type Scipy, startScipy } from "./scipy.ts";
-import { type Contestant, interleave, type Sample, type Table } from "./table.ts";
+import { type Contestant, goal, interleave, type Sample, type Table } from "./table.ts";
 
 /** Typed equations with their parameters, from t = 0. */
 export interface Problem {
@@ -90,13 +90,18 @@ export async function measureOrbit(room: Room): Promise<Table> {
     }),
   }));
   const theirs = scipyRows(scipy, ["RK45", "DOP853"], (method) => ({ case: "lorenz", method }));
+  const rows = await interleave([...theirs, ...ours], rounds, 2);
   return {
     name: "portrait-orbit",
     about: "Lorenz to t = 100, rtol 1e-9, atol 1e-12, 201 rows; the relative error at t = 20",
     columns: ["ms", "error"],
-    rows: await interleave([...theirs, ...ours], rounds, 2),
+    rows,
     compare: { column: "ms", with: theirs.map(({ name }) => name) },
     rounds,
+    goals: [
+      ...goal(rows, "ms", "glassbox RK45", "SciPy RK45", { factor: 1 / 60 }),
+      ...goal(rows, "ms", "glassbox DOP853", "SciPy DOP853", { factor: 1 / 35 }),
+    ],
   };
 }
 
@@ -141,14 +146,20 @@ export async function measureStarts(room: Room): Promise<Table> {
     ...loop.map((one) => ({ ...one, name: "SciPy RK45, a loop over them" })),
     ...stacked.map((one) => ({ ...one, name: "SciPy RK45, stacked into one system" })),
   ];
+  const rows = await interleave([...theirs, alone, four], rounds, 1);
+  const [looped, together] = theirs.map(({ name }) => name);
   return {
     name: "portrait-starts",
     about:
       "Lotka-Volterra from 1,000 starts to t = 20, rtol 1e-6, atol 1e-9, 201 rows each; the invariant's drift",
     columns: ["ms", "error"],
-    rows: await interleave([...theirs, alone, four], rounds, 1),
+    rows,
     compare: { column: "ms", with: theirs.map(({ name }) => name) },
     rounds,
+    goals: looped === undefined || together === undefined ? [] : [
+      ...goal(rows, "ms", alone.name, looped, { factor: 1 / 150 }),
+      ...goal(rows, "ms", four.name, together, { factor: 1 / 2 }),
+    ],
   };
 }
 
@@ -185,13 +196,21 @@ export async function measureStiff(room: Room): Promise<Table> {
     }),
   );
   const theirs = scipyRows(scipy, ["Radau", "LSODA"], (method) => ({ case: "stiff", method, rtol: 1e-6 }));
+  const rows = await interleave([...theirs, ...ours], rounds, 2);
   return {
     name: "portrait-stiff",
     about: "van der Pol with mu = 1000 to t = 2000, atol rtol/1000, 201 rows; the relative error at the end",
     columns: ["ms", "error"],
-    rows: await interleave([...theirs, ...ours], rounds, 2),
+    rows,
     compare: { column: "ms", with: theirs.map(({ name }) => name) },
     rounds,
+    // Radau is what tight accuracy is asked of; the other method must be the quicker one at ordinary accuracy.
+    goals: [
+      ...goal(rows, "ms", "glassbox Radau, rtol 0.000001", "SciPy Radau", { factor: 1 / 60 }),
+      ...goal(rows, "error", "glassbox Radau, rtol 0.000001", "SciPy Radau", { factor: 2 }),
+      ...goal(rows, "ms", "glassbox Rodas5P, rtol 0.000001", "SciPy LSODA", {}),
+      ...goal(rows, "error", "glassbox Rodas5P, rtol 0.000001", "SciPy LSODA", {}),
+    ],
   };
 }
 
@@ -227,14 +246,16 @@ export async function measureFirst(room: Room): Promise<Table> {
       return { firstMs, warmMs, allowedMs: 3 * warmMs + 20 };
     },
   }));
+  const rows = await interleave(contestants, rounds, 0);
   return {
     name: "portrait-first",
     about:
       "the first solution of a process, from the text of the equations, beside the tenth, and 3 × that + 20 ms",
     columns: ["firstMs", "warmMs", "allowedMs"],
-    rows: await interleave(contestants, rounds, 0),
+    rows,
     compare: { column: "firstMs", with: [] },
     rounds,
+    goals: rows.flatMap(({ name }) => goal(rows, "firstMs", name, name, { column: "allowedMs" })),
   };
 }
 

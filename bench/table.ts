@@ -24,6 +24,8 @@ export interface Table {
   /** The column that is compared, and with which rows: a ratio for each. */
   readonly compare: { readonly column: string; readonly with: readonly string[] };
   readonly rounds: number;
+  /** A line for each thing that the figures must show, which says whether they do. */
+  readonly goals?: readonly string[];
 }
 
 /**
@@ -80,7 +82,29 @@ export function formatTable(table: Table): string {
   const lines = all.map((row) =>
     row.map((cell, index) => index === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[index]!)).join("  ")
   );
-  return [`${table.name}: ${table.about} (median of ${table.rounds})`, ...lines].join("\n");
+  return [`${table.name}: ${table.about} (median of ${table.rounds})`, ...lines, ...table.goals ?? []].join(
+    "\n",
+  );
+}
+
+/**
+ * Judges a row's median of a column by another's: at most that times `factor`. Nothing when either was not
+ * measured, as SciPy where there is none.
+ */
+export function goal(
+  rows: readonly Row[],
+  column: string,
+  name: string,
+  other: string,
+  { factor = 1, column: otherColumn = column }: { factor?: number; column?: string },
+): string[] {
+  const of = (row: string, one: string) => rows.find((found) => found.name === row)?.medians[one] ?? null;
+  const seen = of(name, column), base = of(other, otherColumn);
+  if (seen === null || base === null) return [];
+  const bound = base * factor;
+  const verdict = seen <= bound ? "met   " : "MISSED";
+  const wanted = factor === 1 ? other : `${Number(factor.toPrecision(2))} × ${other}`;
+  return [`${verdict} ${name}: ${column} ${shown(seen)}, wanted at most ${shown(bound)} (${wanted})`];
 }
 
 function ratio(value: number | null, base: number | null): string {

@@ -16,6 +16,8 @@ async function bundle(): Promise<string> {
     format: "esm",
     platform: "neutral",
     mainFields: ["module", "main"],
+    // Its package names only a bundle of everything; of its modules what is not used can be left out.
+    alias: { "ml-matrix": fileURLToPath(new URL("../node_modules/ml-matrix/src/index.js", import.meta.url)) },
     target: "es2023",
     minify: true,
     // Names stay for the traces of bug reports.

@@ -110,13 +110,13 @@ class Door {
         new URL(request.url).pathname,
       )?.[1];
       if (jobId === undefined) throw notFound(request);
-      const from = positionInQuery(parseQuery(SocketQuery, request.url), request.url);
+      const query = parseQuery(SocketQuery, request.url), from = positionInQuery(query, request.url);
       this.#context.watchers.checkRoom();
       const report = (error: unknown) => this.#context.report(error, requestId);
       // A socket that names no position on a portrait's job is one of the seed tool's clients.
       const job = from === null ? await this.#context.store.jobs.find(jobId) : null;
       handler = job?.task === PORTRAIT_TASK
-        ? new PortraitSocket(this.#context, job, report)
+        ? new PortraitSocket(this.#context, job, query.stream === "1", report)
         : new WatchSocket(this.#context, { jobId, from, requestId }, report);
       return new Response(null);
     });

@@ -4,6 +4,7 @@ import type { Job } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import { SOLVING_SHARE } from "../tasks/phase_portrait/limits.ts";
 import type { ServerContext } from "./context.ts";
+import { chunksOf } from "./portrait_chunks.ts";
 import { portraitStatus, resultOf, statusDocument } from "./portrait_documents.ts";
 import { CLOSE } from "./socket.ts";
 import { START, watch, type WatchMessage } from "./watch.ts";
@@ -14,18 +15,20 @@ const PROGRESS_MS = 100;
 
 /**
  * A socket in the words of the seed tool's clients: `status` on opening and at every change, `progress`, at the end
- * `results` once, then closed with 1000. Who comes late gets status and results at once.
+ * `results` once, then closed with 1000. Who comes late gets status and results at once. Who asked for a stream gets the
+ * rows in pieces before.
  */
 export class PortraitSocket implements SocketHandler {
   readonly #context: ServerContext;
   readonly #job: Job;
+  readonly #stream: boolean;
   readonly #onError: (error: unknown) => void;
   #place: Place | null = null;
   #status: string;
   #toldAtMs = -Infinity;
 
-  constructor(context: ServerContext, job: Job, onError: (error: unknown) => void) {
-    [this.#context, this.#job, this.#onError] = [context, job, onError];
+  constructor(context: ServerContext, job: Job, stream: boolean, onError: (error: unknown) => void) {
+    [this.#context, this.#job, this.#stream, this.#onError] = [context, job, stream, onError];
     this.#status = portraitStatus(job);
   }
 
@@ -97,6 +100,11 @@ export class PortraitSocket implements SocketHandler {
     const payload = { ...rest, ...(details === undefined ? {} : { details }) };
     socket.send(JSON.stringify({ type: "status", job_id: job.id, status: rest.status, payload }));
     const text = await this.#resultText(job);
+    if (text !== null && this.#stream) {
+      for (const payload of chunksOf(JSON.parse(text))) {
+        socket.send(JSON.stringify({ type: "chunk", payload }));
+      }
+    }
     if (text !== null) socket.send(`{"type":"results","payload":${text}}`);
     this.#close(socket, CLOSE.done, `the job is ${rest.status}`);
   }

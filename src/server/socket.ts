@@ -43,6 +43,7 @@ const numberAfter = (about: string) =>
 export const SocketQuery = z.strictObject({
   afterLine: numberAfter("Only lines with a higher number"),
   afterEvent: numberAfter("Only events with a higher number"),
+  stream: z.enum(["0", "1"]).optional().describe("1: a portrait's rows in pieces, before its result"),
 });
 
 /** The position a URL names, or null when it names none. */

@@ -11,6 +11,8 @@ const SPIRAL = {
   initial_conditions: [[1, 0], [0, 2]],
 };
 
+const MANY_TIMES = Array.from({ length: 1_201 }, (_, k) => k / 120);
+
 const BLOW_UP = { equations: "x'[t] == 1 + x[t]^2", timespan: [0, 3], initial_conditions: [[0]] };
 
 const ENDLESS = {
@@ -326,6 +328,21 @@ Deno.test("The API that portrait clients know", async (t) => {
     assert.equal(kinds.at(-1), "results");
     assert.equal(late.messages.at(-2)!.payload.status, "finished");
     assert.equal(late.code, 1000);
+  });
+
+  await step("A socket that asks for a stream gets all rows in pieces before the results", async () => {
+    const id = await client.submit({ ...SPIRAL, integrator: { t_eval: MANY_TIMES } });
+    const { messages, code } = await client.listen(id, () => {}, "?stream=1");
+    const chunks = messages.filter(({ type }) => type === "chunk").map(({ payload }) => payload);
+    const { times, trajectories } = messages.at(-1)!.payload;
+    assert.equal(code, 1000);
+    assert.ok(chunks.length >= 3 * trajectories.length, `${chunks.length} chunks`);
+    for (const [ic, rows] of trajectories.entries()) {
+      const own = chunks.filter((chunk) => chunk.ic === ic);
+      assert.deepEqual(own.flatMap((chunk) => chunk.rows), rows);
+      assert.deepEqual(own.flatMap((chunk) => chunk.times), times);
+      assert.deepEqual(own.map(({ from }) => from), own.map((_, k) => 500 * k));
+    }
   });
 
   await step("GET /results gives downloads as CSV, binary and JSON", async () => {

@@ -39,6 +39,11 @@ const CLOSED = 1e-7;
 const ROUNDS = 6;
 const CROSSINGS = 40;
 const CYCLE_LIMIT = 16;
+/** A closed orbit is back at its first crossing or, where it bends much, at one of the next. */
+const FIRST_CROSSINGS = 4;
+/** What a turn at the rough tolerance leaves open of a closed orbit, and of the integral of its divergence. */
+const CLOSED_BY_ITSELF = 1e-5;
+const NEUTRAL = 1e-5;
 
 /**
  * Looks for limit cycles from a coarse grid: forwards for those that attract and, in the plane, backwards for those that
@@ -54,11 +59,25 @@ export function findCycles(field: VectorField, options: CycleOptions): Cycle[] {
   for (const start of [...(options.starts ?? []), ...grid]) {
     for (const way of field.dimension === 2 ? [1, -1] as const : [1] as const) {
       if (options.stop?.() != null || found.length >= CYCLE_LIMIT) return found;
+      // A closed orbit among closed orbits is the same backwards, and no limit cycle comes out of it.
+      if (liesAmongClosed(field, start, options)) break;
       const cycle = cycleFrom(field, start, way, options, found);
       if (cycle !== null) found.push(cycle);
     }
   }
   return found.filter(({ kind }) => kind === "limit cycle");
+}
+
+/**
+ * True when the trajectory through a point of the plane closes by itself and neither attracts nor repels, as all
+ * of a system with a first integral do: told from one turn, where Newton's iteration would have nothing to find.
+ */
+function liesAmongClosed(field: VectorField, start: Float64Array, { view, span }: CycleOptions): boolean {
+  if (field.dimension !== 2) return false;
+  const tolerance = roughTolerance(field, view);
+  const turn = nearestReturn(field, start, span, view, tolerance, FIRST_CROSSINGS);
+  if (turn === null || scaledDistance(view, turn.y, start) > CLOSED_BY_ITSELF) return false;
+  return Math.abs(meanDivergence(field, start, turn.t, tolerance) * turn.t) < NEUTRAL;
 }
 
 /** The closed orbit through a point, when there is one: also one among closed neighbours, as a pendulum's. */
@@ -74,7 +93,7 @@ export function closedOrbitThrough(
     return closing === null;
   });
   if (closing === null) return null;
-  return describe(field, point, (closing as Crossing).t, view, tolerance);
+  return describe(field, point, (closing as Crossing).t, 1, view, tolerance);
 }
 
 /** Null when nothing closes, or when it is one that is known. */
@@ -94,16 +113,29 @@ function cycleFrom(
     if (known.some((cycle) => onCurve(cycle.curve, y, view))) return null;
     const closing = nearestReturn(field, y, way * span * 2, view, rough);
     if (closing === null) continue;
-    const orbit = closed(field, y, Math.abs(closing.t), way, tolerance, view);
+    const near = closed(field, y, Math.abs(closing.t), way, rough, view);
+    if (near === null) continue;
+    if (!inView(widened(view, 2), near.y) || !isOrbit(field, near.y, near.period, way, rough, view)) {
+      return null;
+    }
+    const orbit = closed(field, near.y, near.period, way, tolerance, view);
     if (orbit === null) continue;
-    const cycle = describe(field, orbit.y, orbit.period, view, tolerance);
-    return isOrbit(cycle, view) && inView(widened(view, 2), cycle.point) ? cycle : null;
+    if (known.some((cycle) => onCurve(cycle.curve, orbit.y, view))) return null;
+    return describe(field, orbit.y, orbit.period, way, view, tolerance);
   }
   return null;
 }
 
 /** An equilibrium solves the same equations with any period. */
-function isOrbit({ extent }: Cycle, { low, high }: View): boolean {
+function isOrbit(
+  field: VectorField,
+  point: Float64Array,
+  period: number,
+  way: 1 | -1,
+  tolerance: Tolerance,
+  { low, high }: View,
+): boolean {
+  const extent = extentOf(field, point, way * period, tolerance);
   return extent.some(({ min, max }, i) => max - min > 1e-3 * (high[i]! - low[i]!));
 }
 
@@ -135,13 +167,14 @@ function nearestReturn(
   tEnd: number,
   view: View,
   tolerance: Tolerance,
+  limit = CROSSINGS,
 ): Crossing | null {
   let best: Crossing | null = null, crossings = 0;
   const section = sectionAcross(field, 0, y);
   followCrossings(field, 0, y, section, { tolerance, tEnd, maxSteps: 200_000 }, (crossing) => {
     crossings++;
     if (scaledDistance(view, crossing.y, y) < 0.05) best = crossing;
-    return best === null && crossings < CROSSINGS;
+    return best === null && crossings < limit;
   });
   return best;
 }
@@ -182,8 +215,10 @@ function closed(
     period += step[n]!;
     const moved = scaledDistance(view, new Float64Array(n), step.subarray(0, n));
     if (moved > 0.5) return null;
-    if (moved < 1e-10 && Math.abs(step[n]!) < 1e-10 * period) return { y: start, period };
-    if (iteration > 8 && moved < 1e-8 && Math.abs(step[n]!) < 1e-8 * period) return { y: start, period };
+    const within = (bound: number) => moved < bound && Math.abs(step[n]!) < bound * period;
+    if (within(100 * tolerance.rtol) || (iteration > 8 && within(1e4 * tolerance.rtol))) {
+      return { y: start, period };
+    }
   }
   return null;
 }
@@ -206,19 +241,21 @@ function flow(
   return end.status === "ok" ? { y: end.y.slice(0, n), monodromy: end.y.slice(n) } : null;
 }
 
+/** `way` is the one in which the orbit attracts: the other way a trajectory would leave it within a turn. */
 function describe(
   field: VectorField,
   point: Float64Array,
   period: number,
+  way: 1 | -1,
   view: View,
   tolerance: Tolerance,
 ): Cycle {
   const n = field.dimension;
-  const monodromy = flow(field, point, period, tolerance)?.monodromy ?? new Float64Array(n * n).fill(NaN);
-  const mean = meanDivergence(field, point, period, tolerance);
+  const mean = n === 2 ? meanDivergence(field, point, way * period, tolerance) : NaN;
+  const monodromy = n === 2 ? null : flow(field, point, period, tolerance)?.monodromy ?? null;
   const multipliers = n === 2
     ? [{ re: Math.exp(mean * period), im: 0 }]
-    : withoutTrivial(monodromy.every(Number.isFinite) ? eigenvalues(n, monodromy) : []);
+    : withoutTrivial(monodromy?.every(Number.isFinite) ? eigenvalues(n, monodromy) : []);
   const exponents = n === 2 ? [mean] : multipliers.map(({ re, im }) => Math.log(Math.hypot(re, im)) / period);
   const neutral = exponents.every((value) => Math.abs(value * period) < 1e-6);
   return {
@@ -226,10 +263,22 @@ function describe(
     stability: neutral ? "neutral" : stabilityOf(exponents),
     period,
     point: Float64Array.from(point),
-    extent: extentOf(field, point, period, tolerance),
+    extent: extentOf(field, point, way * period, tolerance),
     multipliers,
     exponents,
-    curve: traceCurve(field, { t0: 0, tEnd: period, start: point, view }),
+    curve: oneTurn(field, point, period, way, view),
+  };
+}
+
+/** In ascending time from 0 to the period, whichever way it was followed. */
+function oneTurn(field: VectorField, start: Float64Array, period: number, way: 1 | -1, view: View): Curve {
+  const curve = traceCurve(field, { t0: 0, tEnd: way * period, start, view });
+  if (way === 1) return curve;
+  const n = field.dimension, last = curve.times.length - 1;
+  return {
+    ...curve,
+    times: curve.times.toReversed().map((time) => time + period),
+    states: curve.states.map((_, at) => curve.states[(last - Math.floor(at / n)) * n + (at % n)]!),
   };
 }
 
@@ -251,7 +300,7 @@ function withoutTrivial(values: readonly { re: number; im: number }[]): { re: nu
 function meanDivergence(
   field: VectorField,
   point: Float64Array,
-  period: number,
+  duration: number,
   tolerance: Tolerance,
 ): number {
   const n = field.dimension,
@@ -286,14 +335,14 @@ function meanDivergence(
   };
   const atol = Float64Array.from([...tolerance.atol, 1e-10]);
   const start = Float64Array.from([...point, 0]);
-  const end = walk(wide, plainWalk({ rtol: tolerance.rtol, atol }, 0, period, start), () => true);
-  return end.y[n]! / period;
+  const end = walk(wide, plainWalk({ rtol: tolerance.rtol, atol }, 0, duration, start), () => true);
+  return end.y[n]! / duration;
 }
 
 function extentOf(
   field: VectorField,
   point: Float64Array,
-  period: number,
+  duration: number,
   tolerance: Tolerance,
 ): { min: number; max: number }[] {
   const f = new Float64Array(field.dimension);
@@ -306,7 +355,7 @@ function extentOf(
         return f[i]!;
       },
     };
-    followCrossings(field, 0, point, section, { tolerance, tEnd: period * 1.001 }, ({ y }) => {
+    followCrossings(field, 0, point, section, { tolerance, tEnd: duration * 1.001 }, ({ y }) => {
       min = Math.min(min, y[i]!);
       max = Math.max(max, y[i]!);
       return true;
@@ -317,10 +366,28 @@ function extentOf(
 
 function onCurve({ states }: Curve, y: Float64Array, view: View): boolean {
   const n = y.length;
-  for (let at = 0; at < states.length; at += n) {
-    if (scaledDistance(view, states.subarray(at, at + n), y) < 0.01) return true;
+  for (let at = 0; at + n < states.length; at += n) {
+    if (distanceToPiece(view, states, at, y) < 0.01) return true;
   }
   return false;
+}
+
+/** From y to the straight piece between a curve's points at `at` and after it, scaled by the view. */
+function distanceToPiece({ low, high }: View, states: Float64Array, at: number, y: Float64Array): number {
+  const n = y.length;
+  let along = 0, length = 0;
+  for (let i = 0; i < n; i++) {
+    const unit = high[i]! - low[i]!, piece = (states[at + n + i]! - states[at + i]!) / unit;
+    along += piece * ((y[i]! - states[at + i]!) / unit);
+    length += piece * piece;
+  }
+  const share = length === 0 ? 0 : Math.min(1, Math.max(0, along / length));
+  let sum = 0;
+  for (let i = 0; i < n; i++) {
+    const nearest = states[at + i]! + share * (states[at + n + i]! - states[at + i]!);
+    sum += ((y[i]! - nearest) / (high[i]! - low[i]!)) ** 2;
+  }
+  return Math.sqrt(sum);
 }
 
 function plainWalk(tolerance: Tolerance, t0: number, tEnd: number, y0: Float64Array) {

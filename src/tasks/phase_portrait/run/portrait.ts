@@ -31,8 +31,10 @@ export interface PortraitOptions {
   readonly threads?: number;
 }
 
-/** Initial conditions that a thread takes at a time. */
-const BLOCK = 32;
+/** The fewest initial conditions that a thread is sent, as each message costs as much as solving a few. */
+const BLOCK_LEAST = 16;
+/** The most, so that progress is told and a cancelled job's rows are not all in one place. */
+const BLOCK_MOST = 250;
 const THREADS_MAX = 8;
 /** The analysis gets at least this long, also when the solving took nearly all of the time. */
 const ANALYSIS_MS = 30_000;
@@ -40,9 +42,8 @@ const ANALYSIS_MS = 30_000;
 /** Solves and analyses a request on threads of its own; the calling thread stays free. */
 export async function makePortrait(request: PortraitRequest, options: PortraitOptions): Promise<Solved> {
   const setup = setUp(request), total = setup.starts.length;
-  const blocks = Math.ceil(total / BLOCK);
   const threads = options.threads ?? Math.min(THREADS_MAX, navigator.hardwareConcurrency || 1);
-  const pool = new SolverPool(Math.max(1, Math.min(threads, blocks)));
+  const pool = new SolverPool(Math.max(1, Math.min(threads, Math.ceil(total / BLOCK_LEAST))));
   const cancel = () => pool.cancel();
   options.signal.addEventListener("abort", cancel);
   if (options.signal.aborted) cancel();
@@ -69,9 +70,8 @@ export async function solveAll(
   left: () => number,
   onProgress: PortraitOptions["onProgress"],
 ): Promise<SolvedBlock[]> {
-  const done = new Float64Array(Math.ceil(total / BLOCK));
-  const solving = Array.from(done, async (_, index) => {
-    const from = index * BLOCK, to = Math.min(total, from + BLOCK);
+  const bounds = blockBounds(total, pool.size), done = new Float64Array(bounds.length);
+  const solving = bounds.map(async ([from, to], index) => {
     const report = (part: number) => {
       done[index] = part;
       onProgress({ done: done.reduce((sum, value) => sum + value, 0), total, message: "solving" });
@@ -81,6 +81,21 @@ export async function solveAll(
     return block;
   });
   return await Promise.all(solving);
+}
+
+/**
+ * Where blocks begin and end: large ones first, then smaller and smaller ones, so that few messages are sent and
+ * all threads still end together when some are slower (guided self-scheduling).
+ */
+export function blockBounds(total: number, threads: number): [from: number, to: number][] {
+  const bounds: [number, number][] = [];
+  for (let from = 0; from < total;) {
+    const share = Math.ceil((total - from) / (2 * threads));
+    const to = Math.min(total, from + Math.min(BLOCK_MOST, Math.max(BLOCK_LEAST, share)));
+    bounds.push([from, to]);
+    from = to;
+  }
+  return bounds;
 }
 
 /** A thread is sent its own initial conditions only. */

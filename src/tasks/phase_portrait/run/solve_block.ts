@@ -44,27 +44,25 @@ export function solveBlock(
   stop: Stop,
   progress: (done: number) => void,
 ): SolvedBlock {
-  const events = eventFunctions(setup), counts = newCounts();
-  const solved: { start: Solved; values: Float64Array[] }[] = [];
+  const events = eventFunctions(setup), counts = newCounts(), solved: Solved[] = [];
+  const rows = setup.forwardTimes.length + setup.backwardTimes.length;
+  const all = new Float64Array((to - from) * rows * setup.system.dimension);
+  let length = 0;
   for (let index = from; index < to; index++) {
     const share = (fraction: number) => progress(index - from + fraction);
-    const parts = solveStart(setup, setup.starts[index]!, events, stop, share);
+    const parts = solveStart(setup, setup.starts[index]!, events, stop, share, all.subarray(length));
     for (const part of parts) addCounts(counts, part.counts);
-    solved.push(joined(parts, setup));
+    const { start, values: some } = joined(parts, setup);
+    solved.push(start);
+    for (const part of some) {
+      if (part.buffer !== all.buffer) all.set(part, length);
+      length += part.length;
+    }
     progress(index - from + 1);
   }
-  const values = new Float64Array(
-    solved.reduce((sum, { values: some }) => sum + some.reduce((total, { length }) => total + length, 0), 0),
-  );
-  let at = 0;
-  for (const { values: some } of solved) {
-    for (const part of some) {
-      values.set(part, at);
-      at += part.length;
-    }
-  }
-  const drifts = conservedOf(setup, solved.map(({ start }) => start), values);
-  const starts = solved.map(({ start }, index) => ({ ...start, conserved: drifts?.[index] ?? null }));
+  const values = length === all.length ? all : all.slice(0, length);
+  const drifts = conservedOf(setup, solved, values);
+  const starts = solved.map((start, index) => ({ ...start, conserved: drifts?.[index] ?? null }));
   return { from, starts, values, ...boxOf(values, setup.system.dimension), counts };
 }
 
@@ -110,13 +108,14 @@ type Solved = Omit<SolvedStart, "conserved">;
 type Direction = "backward" | "forward";
 type Part = Trajectory & { readonly direction: Direction };
 
-/** One trajectory for each direction asked for, backwards first. */
+/** One trajectory for each direction asked for, backwards first; a single one in `into`, as nothing is put before it. */
 function solveStart(
   setup: Setup,
   y0: Float64Array,
   events: readonly EventFunction[],
   stop: Stop,
   share: (fraction: number) => void,
+  into: Float64Array,
 ): Part[] {
   const walks: [Direction, Float64Array][] = [["backward", setup.backwardTimes], [
     "forward",
@@ -142,7 +141,8 @@ function solveStart(
         return stop();
       },
     };
-    return { ...solveTrajectory(setup.system, options, times, events), direction };
+    const target = setup.backwardTimes.length === 0 ? into : undefined;
+    return { ...solveTrajectory(setup.system, options, times, events, target), direction };
   });
 }
 
@@ -177,8 +177,10 @@ function reversed(values: Float64Array, n: number): Float64Array {
 }
 
 function eventFunctions({ request, system }: Setup): EventFunction[] {
+  // Compiling nothing is a module all the same.
+  if (request.events.length === 0) return [];
   const functions = compileExpressions(request.events.map(({ expr }) => expr), system);
-  const out = system.allocate(Math.max(1, request.events.length));
+  const out = system.allocate(request.events.length);
   return request.events.map(({ direction, terminal }, index) => ({
     direction,
     terminal,

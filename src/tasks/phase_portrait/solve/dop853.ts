@@ -1,3 +1,5 @@
+import { type ExplicitTableau, stepInputs } from "../language/explicit_step.ts";
+import { type Compiling, StepCompiler } from "./step_compiler.ts";
 import {
   ATTEMPT,
   type Attempt,
@@ -12,6 +14,131 @@ import type { WorkSpace } from "./work_space.ts";
 /** Where Hairer's test calls a step of this method stiff. */
 const STABILITY = 6.1;
 
+/** The method as numbers, for steps that are compiled; the loops below have the same ones in the same order. */
+const TABLEAU: ExplicitTableau = {
+  nodes: [
+    0.05260015195876773,
+    0.0789002279381516,
+    0.1183503419072274,
+    0.2816496580927726,
+    0.3333333333333333,
+    0.25,
+    0.3076923076923077,
+    0.6512820512820513,
+    0.6,
+    0.8571428571428571,
+    1,
+  ],
+  rows: [
+    [0.05260015195876773],
+    [0.0197250569845379, 0.0591751709536137],
+    [0.02958758547680685, 0, 0.08876275643042054],
+    [0.2413651341592667, 0, -0.8845494793282861, 0.924834003261792],
+    [0.037037037037037035, 0, 0, 0.17082860872947386, 0.12546768756682242],
+    [0.037109375, 0, 0, 0.17025221101954405, 0.06021653898045596, -0.017578125],
+    [
+      0.03709200011850479,
+      0,
+      0,
+      0.17038392571223998,
+      0.10726203044637328,
+      -0.015319437748624402,
+      0.008273789163814023,
+    ],
+    [
+      0.6241109587160757,
+      0,
+      0,
+      -3.3608926294469414,
+      -0.868219346841726,
+      27.59209969944671,
+      20.154067550477894,
+      -43.48988418106996,
+    ],
+    [
+      0.47766253643826434,
+      0,
+      0,
+      -2.4881146199716677,
+      -0.590290826836843,
+      21.230051448181193,
+      15.279233632882423,
+      -33.28821096898486,
+      -0.020331201708508627,
+    ],
+    [
+      -0.9371424300859873,
+      0,
+      0,
+      5.186372428844064,
+      1.0914373489967295,
+      -8.149787010746927,
+      -18.52006565999696,
+      22.739487099350505,
+      2.4936055526796523,
+      -3.0467644718982196,
+    ],
+    [
+      2.273310147516538,
+      0,
+      0,
+      -10.53449546673725,
+      -2.0008720582248625,
+      -17.9589318631188,
+      27.94888452941996,
+      -2.8589982771350235,
+      -8.87285693353063,
+      12.360567175794303,
+      0.6433927460157636,
+    ],
+    [
+      0.054293734116568765,
+      0,
+      0,
+      0,
+      0,
+      4.450312892752409,
+      1.8915178993145003,
+      -5.801203960010585,
+      0.3111643669578199,
+      -0.1521609496625161,
+      0.20136540080403034,
+      0.04471061572777259,
+    ],
+  ],
+  errors: [[
+    0.01312004499419488,
+    0,
+    0,
+    0,
+    0,
+    -1.2251564463762044,
+    -0.4957589496572502,
+    1.6643771824549864,
+    -0.35032884874997366,
+    0.3341791187130175,
+    0.08192320648511571,
+    -0.022355307863886294,
+  ], [
+    -0.18980075407240762,
+    0,
+    0,
+    0,
+    0,
+    4.450312892752409,
+    1.8915178993145003,
+    -5.801203960010585,
+    -0.4226823213237919,
+    -0.1521609496625161,
+    0.20136540080403034,
+    0.02265179219836082,
+  ]],
+  errorsTimesStep: false,
+};
+
+/** Making one takes as long as so many steps of a new process, whose loops are not compiled yet. */
+const COMPILER = new StepCompiler(TABLEAU, 100);
+
 /**
  * Dormand & Prince's method of order 8 with error estimates of orders 5 and 3, and Hairer's interpolant of order 7
  * (Hairer, Nørsett & Wanner I, II.5, II.6 and `dop853.f`). Twelve evaluations a step, and three more only for a
@@ -23,10 +150,15 @@ export class Dop853 implements Stepper {
   t = 0;
   tOld = 0;
   h = 0;
-  y: Float64Array;
-  yOld: Float64Array;
+  readonly y: Float64Array;
+  readonly yOld: Float64Array;
   readonly #field: VectorField;
   readonly #tolerance: Tolerance;
+  readonly #compiling: Compiling;
+  /** What a compiled step reads and writes; y, most of the arrays below and the new state lie in them. */
+  readonly #inputs: Float64Array;
+  readonly #results: Float64Array;
+  readonly #next: Float64Array;
   /** k1 to k16. */
   readonly #k: Float64Array[];
   readonly #stage: Float64Array;
@@ -42,12 +174,18 @@ export class Dop853 implements Stepper {
   constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
     this.#field = field;
     this.#tolerance = tolerance;
-    const n = field.dimension;
-    this.y = space.take(n);
-    this.yOld = space.take(n);
-    this.#stage = space.take(n);
-    this.#lastStage = space.take(n);
-    this.#k = Array.from({ length: 16 }, () => space.take(n));
+    this.#compiling = COMPILER.of(field);
+    const n = field.dimension, at = stepInputs(n);
+    this.#inputs = space.take(at.length);
+    this.#results = space.take(23 * n + 2);
+    const input = (from: number) => this.#inputs.subarray(from, from + n);
+    const result = (index: number) => this.#results.subarray(index * n, index * n + n);
+    [this.y, this.yOld, this.#stage] = [input(at.y), space.take(n), space.take(n)];
+    this.#inputs[at.rtol] = tolerance.rtol;
+    this.#inputs.set(tolerance.atol, at.atol);
+    [this.#lastStage, this.#next] = [result(10), result(11)];
+    const stages = Array.from({ length: 11 }, (_, index) => result(12 + index));
+    this.#k = [input(at.k1), ...stages, ...Array.from({ length: 4 }, () => space.take(n))];
     this.#dense = new Float64Array(7 * n);
   }
 
@@ -63,22 +201,18 @@ export class Dop853 implements Stepper {
   }
 
   attempt(tEnd: number, maxStep: number): Attempt {
-    const k = this.#k;
+    const k1 = this.#k[0]!, k13 = this.#k[12]!;
     if (this.#advance) {
-      const held = k[0]!;
-      k[0] = k[12]!;
-      k[12] = held;
+      for (let i = 0; i < k1.length; i++) k1[i] = k13[i]!;
       this.#advance = false;
     }
     const h = stepWithin(this.t, this.h, tEnd, maxStep);
     const tNew = h === tEnd - this.t ? tEnd : this.t + h;
-    this.#stages(h, tNew);
+    const error = this.#tryStep(h, tNew);
     this.counts.rhsEvals += 11;
-    const error = this.#error(h);
     if (!(error < Infinity)) return this.#refuse(h / 4, ATTEMPT.nonFinite);
     const factor = error === 0 ? 10 : Math.min(10, Math.max(0.2, 0.9 * error ** (-1 / 8)));
     if (error > 1) return this.#refuse(h * Math.min(1, factor), ATTEMPT.rejected);
-    this.#field.rhs(tNew, this.yOld, k[12]!);
     this.counts.rhsEvals++;
     this.#accept(h, tNew, this.#afterRejection ? Math.min(1, factor) : factor);
     return ATTEMPT.accepted;
@@ -91,11 +225,13 @@ export class Dop853 implements Stepper {
     return how;
   }
 
-  /** The new state goes to `yOld`, which becomes `y` when the step is accepted. */
   #accept(h: number, tNew: number, factor: number): void {
-    const held = this.y;
-    this.y = this.yOld;
-    this.yOld = held;
+    const y = this.y, yOld = this.yOld, next = this.#next, s = this.#stage;
+    for (let i = 0; i < y.length; i++) {
+      yOld[i] = y[i]!;
+      s[i] = y[i] = next[i]!;
+    }
+    this.#field.rhs(tNew, s, this.#k[12]!);
     this.tOld = this.t;
     this.t = tNew;
     this.#hDone = h;
@@ -106,9 +242,23 @@ export class Dop853 implements Stepper {
     this.counts.steps++;
   }
 
+  /** Computes the stages and the new state; the error. */
+  #tryStep(h: number, tNew: number): number {
+    const step = this.#compiling.attempt(this.#field);
+    if (step === null) {
+      this.#stages(h, tNew);
+      return this.#error(h);
+    }
+    const n = this.#field.dimension, inputs = this.#inputs, results = this.#results;
+    inputs[2 * n] = h;
+    inputs[2 * n + 1] = tNew;
+    step(this.t, inputs, results);
+    return this.#mixed(h, results[23 * n]!, results[23 * n + 1]!);
+  }
+
   #stages(h: number, tNew: number): void {
     const field = this.#field, n = field.dimension, t = this.t;
-    const y = this.y, next = this.yOld, s = this.#stage, last = this.#lastStage;
+    const y = this.y, next = this.#next, s = this.#stage, last = this.#lastStage;
     const [k1, k2, k3, k4, k5, k6, k7, k8, k9, k10, k11, k12] = this.#k as [
       Float64Array,
       Float64Array,
@@ -197,10 +347,9 @@ export class Dop853 implements Stepper {
     }
   }
 
-  /** Hairer's mixture of the two estimates. */
   #error(h: number): number {
     const n = this.#field.dimension, { rtol, atol } = this.#tolerance;
-    const y = this.y, next = this.yOld;
+    const y = this.y, next = this.#next;
     const [k1, , , , , k6, k7, k8, k9, k10, k11, k12] = this.#k as [
       Float64Array,
       unknown,
@@ -227,9 +376,14 @@ export class Dop853 implements Stepper {
       fifth += a * a;
       third += b * b;
     }
+    return this.#mixed(h, fifth, third);
+  }
+
+  /** Hairer's mixture of the two estimates. */
+  #mixed(h: number, fifth: number, third: number): number {
     const denominator = fifth + 0.01 * third;
     if (denominator === 0) return 0;
-    return (Math.abs(h) * fifth) / Math.sqrt(n * denominator);
+    return (Math.abs(h) * fifth) / Math.sqrt(this.#field.dimension * denominator);
   }
 
   interpolate(t: number, out: Float64Array): void {

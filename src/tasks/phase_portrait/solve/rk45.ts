@@ -2,13 +2,13 @@ import { type ExplicitTableau, stepInputs } from "../language/explicit_step.ts";
 import {
   ATTEMPT,
   type Attempt,
-  type CompiledStep,
   newCounts,
   type Stepper,
   stepWithin,
   type Tolerance,
   type VectorField,
 } from "./stepper.ts";
+import { type Compiling, StepCompiler } from "./step_compiler.ts";
 import type { WorkSpace } from "./work_space.ts";
 
 /** Where Hairer's test calls a step of this method stiff. */
@@ -31,27 +31,12 @@ const TABLEAU: ExplicitTableau = {
     [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656],
     [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
   ],
-  error: [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40],
+  errors: [[71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40]],
+  errorsTimesStep: true,
 };
 
-/** A system that is worth so many steps is worth compiling a step for. */
-const COMPILE_AFTER = 1_500;
-
-/** The steps that were tried with a system, on all its trajectories, and what was compiled of it. */
-interface Compiling {
-  attempts: number;
-  step: CompiledStep | null;
-}
-
-const COMPILING = new WeakMap<VectorField, Compiling>();
-
-function compilingOf(field: VectorField): Compiling {
-  const known = COMPILING.get(field);
-  if (known !== undefined) return known;
-  const compiling = { attempts: 0, step: null };
-  COMPILING.set(field, compiling);
-  return compiling;
-}
+/** Making one takes as long as so many steps of a new process, whose loops are not compiled yet. */
+const COMPILER = new StepCompiler(TABLEAU, 300);
 
 /**
  * Dormand & Prince's pair of orders 5 and 4, J. Comput. Appl. Math. 6 (1980) 19, with Shampine's interpolant of order 4
@@ -103,7 +88,7 @@ export class Rk45 implements Stepper {
     [this.#k2, this.#k3, this.#k4] = [result(6), result(7), result(8)];
     [this.#k5, this.#k6, this.#k7] = [result(9), result(10), result(11)];
     this.#dense = new Float64Array(3 * n);
-    this.#compiling = compilingOf(field);
+    this.#compiling = COMPILER.of(field);
   }
 
   begin(t: number, y: Float64Array, h: number): void {
@@ -163,18 +148,15 @@ export class Rk45 implements Stepper {
 
   /** Computes the stages and the new state; the weighted root mean square of the error. */
   #tryStep(h: number, tNew: number): number {
-    const compiling = this.#compiling;
-    if (compiling.step === null) {
-      if (++compiling.attempts === COMPILE_AFTER) {
-        compiling.step = this.#field.explicitStep?.(TABLEAU) ?? null;
-      }
+    const step = this.#compiling.attempt(this.#field);
+    if (step === null) {
       this.#stages(h, tNew);
       return this.#error(h);
     }
     const n = this.#field.dimension, inputs = this.#inputs, results = this.#results;
     inputs[2 * n] = h;
     inputs[2 * n + 1] = tNew;
-    compiling.step(this.t, inputs, results);
+    step(this.t, inputs, results);
     return Math.sqrt(results[12 * n]! / n);
   }
 

@@ -20,15 +20,17 @@ export interface Trajectory {
 
 /**
  * Solves from one initial state and gives the states at `times`, which go from t0 towards tEnd. The rows come from
- * the method's interpolant, so they shorten no step; a row at the end of a step is that step's end bit for bit.
+ * the method's interpolant, so they shorten no step; a row at the end of a step is that step's end bit for bit. They are written to the
+ * beginning of `into`.
  */
 export function solveTrajectory(
   field: VectorField,
   options: WalkOptions,
   times: Float64Array,
   events: readonly EventFunction[] = [],
+  into: Float64Array = new Float64Array(times.length * field.dimension),
 ): Trajectory {
-  return withWorkSpace(field, (space) => solveWithin(space, field, options, times, events));
+  return withWorkSpace(field, (space) => solveWithin(space, field, options, times, events, into));
 }
 
 function solveWithin(
@@ -37,8 +39,9 @@ function solveWithin(
   options: WalkOptions,
   times: Float64Array,
   events: readonly EventFunction[],
+  into: Float64Array,
 ): Trajectory {
-  const rows = new RowWriter(space.take(field.dimension), options, times);
+  const rows = new RowWriter(space.take(field.dimension), options, times, into);
   const finder = new EventFinder(space.take(field.dimension), events);
   const end = walk(field, options, (stepper) => {
     const tStop = finder.visit(stepper);
@@ -66,10 +69,10 @@ class RowWriter {
   readonly #n: number;
   readonly #point: Float64Array;
 
-  constructor(point: Float64Array, options: WalkOptions, times: Float64Array) {
+  constructor(point: Float64Array, options: WalkOptions, times: Float64Array, into: Float64Array) {
     this.#n = point.length;
     this.#times = times;
-    this.#values = new Float64Array(times.length * this.#n);
+    this.#values = into;
     this.#point = point;
     while (this.count < times.length && times[this.count] === options.t0) this.#write(options.y0);
   }

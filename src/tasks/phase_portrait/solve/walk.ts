@@ -259,7 +259,7 @@ class Walk {
     return {
       status,
       t,
-      y: Float64Array.from(y),
+      y: y.slice(),
       message,
       methodUsed: this.#used.join("+"),
       counts,
@@ -275,7 +275,11 @@ export function grewTooLarge(size0: number): number {
 
 /** Adds what one solver did to a sum. */
 export function addCounts(sum: StepCounts, more: StepCounts): void {
-  for (const name of Object.keys(sum) as (keyof StepCounts)[]) sum[name] += more[name];
+  sum.steps += more.steps;
+  sum.rejected += more.rejected;
+  sum.rhsEvals += more.rhsEvals;
+  sum.jacEvals += more.jacEvals;
+  sum.lu += more.lu;
 }
 
 /** Ten spacings of doubles at t. */

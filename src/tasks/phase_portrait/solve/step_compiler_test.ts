@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { compileSystem, parseSystem } from "../language/mod.ts";
-import { Rk45 } from "./rk45.ts";
+import { newStepper } from "./methods.ts";
 import { ATTEMPT, type VectorField } from "./stepper.ts";
 import { WorkSpace } from "./work_space.ts";
 
@@ -12,10 +12,18 @@ const SYSTEMS = [
   { equations: "{x' == Mod[x, 2] - y, y' == Floor[3 x] - 3 Min[y, 1]}", start: [0.3, 0.1] },
 ] as const;
 
+type Explicit = "RK45" | "DOP853";
+
 /** The states after each of many attempts, rejected ones too. */
-function walked(field: VectorField, start: readonly number[], attempts: number): number[][] {
+function walked(
+  method: Explicit,
+  field: VectorField,
+  start: readonly number[],
+  attempts: number,
+): number[][] {
   const n = start.length, out = new Float64Array(n), states: number[][] = [];
-  const stepper = new Rk45(field, { rtol: 1e-7, atol: new Float64Array(n).fill(1e-9) }, new WorkSpace(field));
+  const tolerance = { rtol: 1e-7, atol: new Float64Array(n).fill(1e-9) };
+  const stepper = newStepper(method, field, tolerance, new WorkSpace(field));
   stepper.begin(0, Float64Array.from(start), 1e-3);
   for (let attempt = 0; attempt < attempts; attempt++) {
     const how = stepper.attempt(1e9, Infinity);
@@ -25,8 +33,10 @@ function walked(field: VectorField, start: readonly number[], attempts: number):
   return states;
 }
 
-for (const { equations, start } of SYSTEMS) {
-  Deno.test(`A compiled step of ${equations} comes to the same bits as the loops`, () => {
+const CASES = SYSTEMS.flatMap((one) => (["RK45", "DOP853"] as const).map((method) => ({ ...one, method })));
+
+for (const { equations, start, method } of CASES) {
+  Deno.test(`A compiled ${method} step of ${equations} comes to the same bits as the loops`, () => {
     const field = compileSystem(parseSystem(equations), { backEnd: "wasm" });
     let compiled = 0;
     const plain: VectorField = {
@@ -43,14 +53,14 @@ for (const { equations, start } of SYSTEMS) {
         return field.explicitStep!(tableau);
       },
     };
-    const loops = walked(plain, start, 4000), steps = walked(compiling, start, 4000);
+    const loops = walked(method, plain, start, 4000), steps = walked(method, compiling, start, 4000);
     assert.equal(compiled, 1);
     assert.deepEqual(steps, loops);
   });
 }
 
 Deno.test("A system without WebAssembly, or with many operations, has no compiled step", () => {
-  const tableau = { nodes: [1], rows: [[1]], error: [1, -1] };
+  const tableau = { nodes: [1], rows: [[1]], errors: [[1, -1]], errorsTimesStep: true };
   const registers = compileSystem(parseSystem("x' == -x"), { backEnd: "registers" });
   assert.equal(registers.explicitStep!(tableau), null);
   const long = Array.from({ length: 400 }, (_, k) => `Sin[${k + 1} x]`).join(" + ");
