@@ -9,25 +9,29 @@ import * as esbuild from "esbuild";
 import {
   lazyBuiltins,
   lazyLibsql,
+  lessOfZod,
   noOptionalAddons,
-  oneLanguage,
   webApisOfTheEngine,
 } from "./bundle_plugins.ts";
+import { PackedTexts, smallSource } from "./bundle_size.ts";
 import { EXIT, ScriptError } from "./compile_steps.ts";
 
 export type Engine = "deno" | "bun";
 
-/** Where the parts of a build lie. The entries expect `libsql.node` beside them. */
+/** Where the parts of a build lie. The entries expect `libsql.node` and `texts.br` beside them. */
 export interface Bundle {
   readonly program: string;
   readonly programBytes: number;
   readonly entries: Readonly<Record<Engine, string>>;
   readonly addon: string;
+  /** What generated modules hold, compressed. */
+  readonly texts: string;
 }
 
 /** Bundles `main` into `directory`, which must exist. The caller puts the addon at `Bundle.addon`. */
 export async function bundleProgram(main: string, directory: string): Promise<Bundle> {
   const program = join(directory, "glassbox.mjs");
+  const texts = new PackedTexts();
   const metafile = await buildOnce({
     entryPoints: [main],
     outfile: program,
@@ -44,15 +48,26 @@ export async function bundleProgram(main: string, directory: string): Promise<Bu
       js: 'import { createRequire as __createRequire } from "node:module";\n' +
         "const require = __createRequire(import.meta.url);",
     },
-    sourcemap: "inline",
-    sourcesContent: false,
-    plugins: [lazyLibsql, lazyBuiltins, webApisOfTheEngine, noOptionalAddons, oneLanguage],
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: "none",
+    plugins: [
+      lazyLibsql,
+      lazyBuiltins,
+      webApisOfTheEngine,
+      noOptionalAddons,
+      lessOfZod,
+      texts.plugin,
+      smallSource,
+    ],
   });
   refuseOutsideImports(metafile);
   const entries = { deno: join(directory, "deno.mjs"), bun: join(directory, "bun.mjs") };
   for (const engine of ["deno", "bun"] as const) await writeFile(entries[engine], entryOf(engine));
+  const packed = join(directory, "texts.br");
+  await writeFile(packed, texts.bytes());
   const { size } = await stat(program);
-  return { program, programBytes: size, entries, addon: join(directory, "libsql.node") };
+  return { program, programBytes: size, entries, addon: join(directory, "libsql.node"), texts: packed };
 }
 
 async function buildOnce(options: esbuild.BuildOptions): Promise<esbuild.Metafile> {
@@ -66,16 +81,28 @@ async function buildOnce(options: esbuild.BuildOptions): Promise<esbuild.Metafil
   }
 }
 
-/** Static imports would run the program before the lines above them. */
+/** Static imports of the program would run it before the lines above them. */
 function entryOf(engine: Engine): string {
-  return `import { createRequire } from "node:module";
-${engine === "deno" ? "const require = createRequire(import.meta.url);\n" : ""}globalThis.__glassboxBinary = {
+  return `${engine === "deno" ? OF_DENO : OF_BUN}globalThis.__glassboxBinary = {
   engine: "${engine}",
   loadAddon: () => require("./libsql.node"),
+  unpack(from, to) {
+    const bytes = require("node:fs").readFileSync(texts).subarray(from, to);
+    return JSON.parse(require("node:zlib").brotliDecompressSync(bytes).toString());
+  },
 };
 ${engine === "bun" ? USUAL_JIT : ""}await import("./glassbox.mjs");
 `;
 }
+
+const OF_DENO = `import { createRequire } from "node:module";
+const require = createRequire(import.meta.url);
+const texts = new URL("./texts.br", import.meta.url);
+`;
+
+const OF_BUN = `import { createRequire } from "node:module";
+import texts from "./texts.br" with { type: "file" };
+`;
 
 /** The binary starts with a JIT that hardly ever compiles, as most starts are over before that would have paid. */
 const USUAL_JIT = `if (process.argv[2] === "dispatch") Bun.unsafe.setJITPolicy(1);

@@ -98,13 +98,30 @@ export const lazyBuiltins: Plugin = {
   },
 };
 
-/** zod brings its messages in fifty languages, and a namespace that keeps them all from being shaken off. */
-export const oneLanguage: Plugin = {
-  name: "one-language",
+/** What zod has and nobody here asks for: a compiler of schemas, all languages, the whole of its inner part as a name. */
+const UNUSED_OF_ZOD = new Set(
+  ("toZod compile withParser ZodCompileAsyncError ZodCompileUnsupportedError INVALID core fromJSONSchema deepPartial " +
+    "locales treeifyError prettifyError formatError flattenError").split(" "),
+);
+
+/** zod is imported as one name, by which everything it exports would be kept, its messages in fifty languages included. */
+export const lessOfZod: Plugin = {
+  name: "less-of-zod",
   setup(build) {
-    build.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
-      contents: 'export { default as en } from "./en.js";',
+    build.onLoad({ filter: /[\\/]zod[\\/]v4[\\/]classic[\\/]external\.js$/ }, async ({ path }) => ({
+      contents: withoutUnused(await readFile(path, "utf8")),
       loader: "js",
     }));
   },
 };
+
+function withoutUnused(source: string): string {
+  return source
+    .replace(/^export \* as (\w+) from .*$/gm, (line, name) => UNUSED_OF_ZOD.has(name) ? "" : line)
+    .replace(/^export \{([^}]*)\}/gm, (_, names: string) => {
+      const kept = names.split(",").map((name) => name.trim()).filter((name) =>
+        name !== "" && !UNUSED_OF_ZOD.has(name)
+      );
+      return `export { ${kept.join(", ")} }`;
+    });
+}

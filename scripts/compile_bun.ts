@@ -2,6 +2,7 @@
 import { mkdtemp, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Bundle } from "./bundle.ts";
+import { BYTECODE_DEPTH } from "./bundle_size.ts";
 import { EXIT, runTool, ScriptError } from "./compile_steps.ts";
 import {
   findNativeParts,
@@ -12,7 +13,8 @@ import {
 } from "./compile_targets.ts";
 
 /**
- * Identifiers keep their names, for bug reports: with bytecode that costs no start-up time. Compiling to machine code
+ * Without bytecode a start takes three times as long. Source maps would add 2 MB; functions keep their names, for bug
+ * reports. Compiling to machine code
  * takes a third of a short start, so it begins late; the entry that bundle.ts writes ends that. Without the two
  * `--no-compile-autoload` flags the binary would obey the `.env` and `bunfig.toml` of wherever it is started.
  */
@@ -23,7 +25,8 @@ const FLAGS = [
   "--bytecode",
   "--compile-jit-policy=100",
   "--format=esm",
-  "--sourcemap=inline",
+  "--sourcemap=none",
+  `--bytecode-depth=${BYTECODE_DEPTH}`,
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",
   "--no-compile-autoload-tsconfig",

@@ -60,9 +60,10 @@ async function runCompile(bundle: Bundle, target: Target, made: string): Promise
 
 /** With node_modules in reach `deno compile` would embed all of it, development packages included. */
 function compileArgs(bundle: Bundle, target: Target, made: string): string[] {
-  const place = ["--target", target.triple, "--include", bundle.addon, "--output", made];
+  const place = ["--target", target.triple, "--output", made];
+  const files = ["--include", bundle.addon, "--include", bundle.texts];
   const flags = ["-A", "--no-config", "--no-lock", "--node-modules-dir=none", "--app-name", "glassbox"];
-  return ["compile", ...flags, ...place, bundle.entries.deno];
+  return ["compile", ...flags, ...place, ...files, bundle.entries.deno];
 }
 
 /** A host that swallows packets would hold `deno compile` for minutes, so it is asked for its answer beside it. */

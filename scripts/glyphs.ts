@@ -34,7 +34,7 @@ function glyphs(): string {
 export const UNITS = ${font.unitsPerEm};
 
 /** Code point, advance, and the outline: M move, L line, Q curve, Z close, in whole units with y downwards. */
-export const GLYPHS: readonly (readonly [number, number, string])[] = [
+export const glyphs = (): readonly (readonly [number, number, string])[] => [
 ${entries.join("\n")}
 ];
 `;

@@ -36,7 +36,7 @@ const made =
 // deno-fmt-ignore-file
 
 /** A module that solves what it is sent: see protocol.ts. */
-export const WORKER_SOURCE: string = ${JSON.stringify(await bundle())};
+export const workerSource = (): string => ${JSON.stringify(await bundle())};
 `;
 
 if (Deno.args.includes("--check")) {

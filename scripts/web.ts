@@ -96,7 +96,8 @@ export interface Asset {
   readonly text: string;
 }
 
-export const ASSETS: readonly Asset[] = [
+/** All parts. */
+export const assets = (): readonly Asset[] => [
 ${entries.join("\n")}
 ];
 `;

@@ -119,7 +119,7 @@ Deno.test("compile makes a program whose stack names its functions when it throw
   await using probe = await compiledProbe();
   const { stderr } = await run(probe.binary, ["throw"]);
   assert.match(stderr, /thrown on purpose/);
-  assert.match(stderr, /at throwFromDepth \(.*glassbox\.mjs:\d+:\d+\)/);
+  assert.match(stderr, /at throwFromDepth \(.*:\d+:\d+\)/);
 });
 
 Deno.test("compile makes an entry for deno that runs the same program when started by deno itself", async () => {
@@ -131,7 +131,7 @@ Deno.test("compile makes an entry for deno that runs the same program when start
   assert.equal((await run(Deno.execPath(), [...start, "open"])).stdout, "42\n");
   assert.equal((await run(Deno.execPath(), [...start, "child"])).stdout, "through three\n");
   const { stderr } = await run(Deno.execPath(), [...start, "throw"]);
-  assert.match(stderr, /at throwFromDepth \(.*deep\.ts:2:\d+\)/);
+  assert.match(stderr, /at throwFromDepth \(.*glassbox\.mjs:\d+:\d+\)/);
 });
 
 Deno.test("compile embeds the program and the addon and nothing else when asked for deno", async () => {

@@ -15,6 +15,8 @@ const CAN_BUILD = Deno.build.os === "linux" &&
 
 /** A container that has not answered by then never will, and the test says so. */
 const HANGING_MS = 300_000;
+/** What the image may weigh, in bytes. */
+const SIZE_MAX = 130e6;
 /** A container is asked to stop and killed after this many seconds. */
 const STOP_GRACE_S = 30;
 
@@ -105,6 +107,8 @@ Deno.test({
 }, async (t) => {
   await using image = await build("glassbox");
   assert.match(image.said, / · \d+\.\d MB · glassbox · \d+ s\n$/);
+  const { stdout: size } = await image.podman("image", "inspect", "--format", "{{.Size}}", image.name);
+  assert.ok(Number(size) > 0 && Number(size) <= SIZE_MAX, `the image has ${size.trim()} bytes`);
   const config = await image.config();
   assert.equal(config.User, "65532:65532");
   assert.equal(config.StopSignal, "SIGTERM");

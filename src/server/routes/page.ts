@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ASSETS } from "../web/assets.gen.ts";
+import { assets } from "../web/assets.gen.ts";
 import { type Route, route } from "../route.ts";
 
 /** Solving happens in WebAssembly that the page and its workers make themselves; nothing else may be run. */
@@ -8,7 +8,7 @@ const SOLVING_POLICY =
   "frame-ancestors 'none'";
 
 /** The pages and their parts, as compiled into the binary. */
-export const pageRoutes: readonly Route[] = ASSETS.map((asset) =>
+export const pageRoutes: readonly Route[] = assets().map((asset) =>
   route({
     method: "GET",
     path: asset.path,

@@ -2,7 +2,7 @@
 import type { Files } from "../../core/host.ts";
 import type { Extracted } from "./extract.ts";
 import { type Json, toJson } from "./json.ts";
-import { ASSETS } from "./page/assets.gen.ts";
+import { assets } from "./page/assets.gen.ts";
 import type { AppConfig } from "./page/page_data.ts";
 import { ZipPacker } from "./zip.ts";
 
@@ -49,7 +49,7 @@ export class OutputTree {
 
   /** The page's own files, and what it is to show. */
   async writePage(folder: string, data: string): Promise<void> {
-    for (const { path, text } of ASSETS) await this.write(`${folder}${path}`, text);
+    for (const { path, text } of assets()) await this.write(`${folder}${path}`, text);
     await this.write(`${folder}data.js`, dataScript(data));
   }
 

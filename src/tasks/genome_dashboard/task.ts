@@ -2,10 +2,6 @@ import { z } from "zod";
 import { displayCut } from "../../core/display.ts";
 import { GlassboxError } from "../../core/errors.ts";
 import { defineTask, type TaskContext } from "../../core/task.ts";
-import { buildDashboards } from "./build.ts";
-import { dashboardsOfObject } from "./kbase_way.ts";
-import { localSource } from "./local_source.ts";
-import { readReferencePhenotypes } from "./reference_phenotypes.ts";
 
 const PANGENOMES_MAX = 1_000;
 
@@ -104,9 +100,9 @@ export const genomeDashboard = defineTask({
   },
   async run(context, input) {
     await banner(context, input);
-    return isForKbase(input)
-      ? await dashboardsOfObject(context, input)
-      : await dashboardsOfFiles(context, input);
+    if (!isForKbase(input)) return await dashboardsOfFiles(context, input);
+    const { dashboardsOfObject } = await import("./kbase_way.ts");
+    return await dashboardsOfObject(context, input);
   },
 });
 
@@ -124,6 +120,11 @@ async function dashboardsOfFiles(
     // Whoever calls a service has no business with the files of its machine.
     throw new GlassboxError("invalid_input", "Cannot read databases of this machine for a KBase method");
   }
+  const [{ buildDashboards }, { localSource }, { readReferencePhenotypes }] = await Promise.all([
+    import("./build.ts"),
+    import("./local_source.ts"),
+    import("./reference_phenotypes.ts"),
+  ]);
   const reference = reference_phenotypes == null
     ? null
     : await readReferencePhenotypes(context.files, reference_phenotypes);

@@ -5,7 +5,7 @@
 export const UNITS = 2048;
 
 /** Code point, advance, and the outline: M move, L line, Q curve, Z close, in whole units with y downwards. */
-export const GLYPHS: readonly (readonly [number, number, string])[] = [
+export const glyphs = (): readonly (readonly [number, number, string])[] => [
   [32, 651, ""],
   [33, 821, "M309 0L309 -254L512 -254L512 0L309 0ZM309 -838L309 -1493L512 -1493L512 -838L492 -481L330 -481L309 -838Z"],
   [34, 942, "M197 -1493L367 -1493L367 -938L197 -938L197 -1493ZM575 -1493L745 -1493L745 -938L575 -938L575 -1493Z"],

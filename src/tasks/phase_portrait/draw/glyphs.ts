@@ -1,4 +1,4 @@
-import { GLYPHS, UNITS } from "./glyphs.gen.ts";
+import { glyphs as glyphRows, UNITS } from "./glyphs.gen.ts";
 import type { TextMark } from "./scene.ts";
 
 interface Glyph {
@@ -19,7 +19,9 @@ let loaded: Glyphs | null = null;
 
 /** All letters, made when first asked for. */
 export function loadGlyphs(): Glyphs {
-  loaded ??= new Map(GLYPHS.map(([code, advance, path]) => [code, { advance, outlines: outlinesOf(path) }]));
+  loaded ??= new Map(
+    glyphRows().map(([code, advance, path]) => [code, { advance, outlines: outlinesOf(path) }]),
+  );
   return loaded;
 }
 

@@ -1,6 +1,6 @@
 import { GlassboxError } from "../../../core/errors.ts";
 import type { WorkerOrder, WorkerWord } from "./protocol.ts";
-import { WORKER_SOURCE } from "./worker.gen.ts";
+import { workerSource } from "./worker.gen.ts";
 
 /** Without the fields that the pool adds. */
 export type Order = WorkerOrder extends infer One
@@ -26,7 +26,7 @@ export class SolverPool {
 
   /** Starts no thread yet. */
   constructor(readonly size: number) {
-    this.#url = URL.createObjectURL(new Blob([WORKER_SOURCE], { type: "text/javascript" }));
+    this.#url = URL.createObjectURL(new Blob([workerSource()], { type: "text/javascript" }));
   }
 
   /**
