@@ -44,6 +44,8 @@ export interface StudioHandlers {
 const SEARCHED_MOST = 3;
 /** After a pan or zoom, solving waits until the hands rest. */
 const REST_MS = 140;
+/** Between two moves of a hand that still pans, a slow machine may take longer than that. */
+const HELD_MS = 450;
 const BUSY_MS = 200;
 const FIRST_MS = 60;
 /** Lists are made anew no more often while something is dragged. */
@@ -281,7 +283,7 @@ export class Studio {
     if (topic === "view") this.#rest();
     if (topic === "solve" || topic === "parameters") this.#solve(isDraft, topic === "solve" && isDraft);
     if (topic === "layers") this.#look(false);
-    this.#showControls();
+    if (!isDraft || topic !== "solve" || this.#isTimeForLists()) this.#showControls();
     // The lines that are under way will be drawn with all of this.
     if (!isDraft || topic === "draw") this.#draw();
     this.#handlers.changed(this.#settings);
@@ -289,7 +291,8 @@ export class Studio {
 
   #rest(): void {
     clearTimeout(this.#restTimer);
-    this.#restTimer = setTimeout(() => this.#solve(false), REST_MS);
+    const isHeld = byId("plane").hasAttribute("data-panning");
+    this.#restTimer = setTimeout(() => this.#solve(false), isHeld ? HELD_MS : REST_MS);
   }
 
   #showReading(): void {
@@ -405,14 +408,16 @@ export class Studio {
     this.#solver.look(bounded, { parts, draft: isDraft }, (found) => {
       if (this.#reading.system !== system) return;
       this.#found = { ...this.#found, ...found };
-      const now = performance.now();
-      if (!isDraft || now - this.#listedMs > LIST_EVERY_MS) {
-        this.#listedMs = now;
-        this.#showFound();
-      }
+      if (!isDraft || this.#isTimeForLists()) this.#showFound();
       // While something is dragged the next lines are under way, and bring this with them.
       if (!isDraft || !this.#isTracing) this.#draw();
     });
+  }
+
+  #isTimeForLists(): boolean {
+    const now = performance.now(), isTime = now - this.#listedMs > LIST_EVERY_MS;
+    if (isTime) this.#listedMs = now;
+    return isTime;
   }
 
   #partsFor(n: number, isDraft: boolean): Part[] {

@@ -57,24 +57,43 @@ export function portraitAxes(
   };
 }
 
+/** The marks of a portrait in three layers, from the lowest up. */
+export interface PortraitLayers {
+  readonly axes: Axes;
+  /** Axes, field and nullclines. */
+  readonly ground: readonly Mark[];
+  readonly trajectories: readonly Mark[];
+  /** What was found about the system, and words. */
+  readonly top: readonly Mark[];
+}
+
+const SIZE: PortraitSize = { width: 1000, height: 720 };
+
 /** The portrait as a picture with axes and a legend, by default 1000 × 720 pixels. */
-export function drawPortrait(
-  portrait: Portrait,
-  theme: Theme,
-  size: PortraitSize = { width: 1000, height: 720 },
-): Scene {
-  const axes = portraitAxes(portrait, size), clip = plotArea(axes);
-  const marks: Mark[] = [
-    ...drawAxes(axes, theme),
-    ...(portrait.field === undefined ? [] : drawField(portrait.field, axes, clip, theme, portrait.arrows)),
-    ...drawNullclines(portrait, axes, clip, theme),
-    ...drawTrajectories(portrait, axes, clip, theme),
-    ...drawSeparatrices(portrait, axes, clip, theme),
-    ...drawCycles(portrait, axes, clip, theme),
-    ...drawEquilibria(portrait, axes, clip, theme),
-    ...(size.bare ? [] : [...drawTitle(portrait, clip, size, theme), ...drawLegend(portrait, clip, theme)]),
-  ];
+export function drawPortrait(portrait: Portrait, theme: Theme, size: PortraitSize = SIZE): Scene {
+  const { ground, trajectories, top } = drawLayers(portrait, theme, size);
+  const marks = [...ground, ...trajectories, ...top];
   return { width: size.width, height: size.height, background: theme.background, marks };
+}
+
+/** The same in layers, for a page that paints each in its own way. */
+export function drawLayers(portrait: Portrait, theme: Theme, size: PortraitSize): PortraitLayers {
+  const axes = portraitAxes(portrait, size), clip = plotArea(axes);
+  return {
+    axes,
+    ground: [
+      ...drawAxes(axes, theme),
+      ...(portrait.field === undefined ? [] : drawField(portrait.field, axes, clip, theme, portrait.arrows)),
+      ...drawNullclines(portrait, axes, clip, theme),
+    ],
+    trajectories: drawTrajectories(portrait, axes, clip, theme),
+    top: [
+      ...drawSeparatrices(portrait, axes, clip, theme),
+      ...drawCycles(portrait, axes, clip, theme),
+      ...drawEquilibria(portrait, axes, clip, theme),
+      ...(size.bare ? [] : [...drawTitle(portrait, clip, size, theme), ...drawLegend(portrait, clip, theme)]),
+    ],
+  };
 }
 
 /** Primes as typographers set them. */
