@@ -8,16 +8,15 @@ import { Editor } from "./editor.ts";
 import { Facts } from "./facts.ts";
 import { Findings } from "./findings.ts";
 import type { Result } from "./jobs.ts";
-import { listenToKeys } from "./keys.ts";
 import { Legend } from "./legend.ts";
 import { Model } from "./model.ts";
 import { readNumber } from "./numbers.ts";
 import { marksOver, moverMarks, type Moving } from "./over.ts";
-import { axesOf, axisName, type Known, legendOf, portraitOf, spaceOf } from "./picture.ts";
+import { axesOf, type Known, legendOf, portraitOf, spaceOf } from "./picture.ts";
 import { Plane, type Point } from "./plane.ts";
 import { Player } from "./player.ts";
 import { equilibriumNear, showHint, showTip } from "./pointed.ts";
-import { type Gestures, listenToPointers, type Place } from "./pointer.ts";
+import type { Place } from "./pointer.ts";
 import { startsOf } from "./problem.ts";
 import { tracedFrom } from "./result_lines.ts";
 import { Series } from "./series.ts";
@@ -26,6 +25,8 @@ import { Solution } from "./solution.ts";
 import type { Solver } from "./solver.ts";
 import { Space } from "./space.ts";
 import { StartHand } from "./start_hand.ts";
+import { listenToSteering } from "./steering.ts";
+import { fittedView, movedView } from "./views.ts";
 
 export interface StudioHandlers {
   /** The settings are others than before: what an address or a file would hold. */
@@ -135,14 +136,9 @@ export class Studio {
 
   /** Ranges that hold all trajectories, of these states or of those drawn. */
   fit(names: readonly string[] | null = null): void {
-    const known = this.#known();
     this.#mustFit = [];
-    if (known === null || known.traced === null || known.traced.times.length === 0) return;
-    const { system: { states, dimension }, box, settings } = known;
-    const axes = axesOf(settings, dimension).filter((axis) => axis >= 0);
-    const wanted = axes.filter((axis) => names === null || names.includes(states[axis]!));
-    const view = Object.fromEntries(wanted.map((axis) => [states[axis]!, box[axis]!]));
-    this.#change({ view: { ...settings.view, ...view } }, "view");
+    const view = fittedView(this.#known(), names);
+    if (view !== null) this.#change({ view }, "view");
   }
 
   #makeHand(solver: Solver): StartHand {
@@ -375,10 +371,7 @@ export class Studio {
 
   #setRanges(ranges: readonly [Range, Range]): void {
     const known = this.#known();
-    if (known === null) return;
-    const axes = axesOf({ ...this.settings, is3d: false }, known.system.dimension);
-    const view = Object.fromEntries(axes.map((axis, k) => [axisName(axis, known), ranges[k]!]));
-    this.#change({ view: { ...this.settings.view, ...tidyRanges(view) } }, "view");
+    if (known !== null) this.#change({ view: movedView(known, ranges) }, "view");
   }
 
   #goHome(): void {
@@ -428,24 +421,15 @@ export class Studio {
 
   #listen(): void {
     const box = byId("plane");
-    const gestures = (): Gestures => this.#model.is3d ? this.#space : this.#plane;
-    listenToPointers(box, {
-      press: (place, event) => gestures().press(place, event),
-      drag: (place, event) => gestures().drag(place, event),
-      release: (place, moved) => gestures().release(place, moved),
-      abandon: () => gestures().abandon(),
-      pan: (dx, dy) => gestures().pan(dx, dy),
-      zoom: (factor, about) => gestures().zoom(factor, about),
-      hover: (place) => gestures().hover(place),
-    });
-    listenToKeys(box, {
-      pan: (dx, dy) => gestures().pan(dx, dy),
+    listenToSteering(box, {
+      gestures: () => this.#model.is3d ? this.#space : this.#plane,
       zoomBy: (factor) => this.#zoomBy(factor),
       home: () => this.#goHome(),
       fit: () => this.fit(),
       play: () => this.#player.toggle(),
+      set3d: (is3d) => this.#viewChanged({ is3d }),
+      axes: () => this.#setAxes(),
     });
-    this.#listenToButtons();
     new ResizeObserver(() => {
       for (const one of [this.#plane, this.#space, this.#series]) one.resized();
     }).observe(box);
@@ -454,17 +438,6 @@ export class Studio {
       this.#showFound();
       this.#draw();
     });
-  }
-
-  #listenToButtons(): void {
-    const click = (id: string, act: () => void) => byId(id).addEventListener("click", act);
-    click("zoom-in", () => this.#zoomBy(1.4));
-    click("zoom-out", () => this.#zoomBy(1 / 1.4));
-    click("fit", () => this.fit());
-    click("home", () => this.#goHome());
-    click("to-2d", () => this.#viewChanged({ is3d: false }));
-    click("to-3d", () => this.#viewChanged({ is3d: true }));
-    for (const k of [0, 1, 2]) byId(`axis-${k}`).addEventListener("change", () => this.#setAxes());
   }
 
   #setAxes(): void {
@@ -476,14 +449,4 @@ export class Studio {
     if (this.#model.is3d) this.#space.zoom(factor);
     else this.#plane.zoomBy(factor);
   }
-}
-
-/** As many digits as tell the ends apart, and two more. */
-function tidyRanges(view: Record<string, Range>): Record<string, Range> {
-  return Object.fromEntries(
-    Object.entries(view).map(([name, [low, high]]) => {
-      const digits = Math.max(0, Math.min(15, 4 - Math.floor(Math.log10(high - low))));
-      return [name, [Number(low.toFixed(digits)), Number(high.toFixed(digits))]];
-    }),
-  );
 }
