@@ -164,6 +164,25 @@ for (const program of programs()) {
     });
   });
 
+  Deno.test(`/phase draws many trajectories while a hand pans, and well once it rests ${name}`, async () => {
+    await withPhase(async ({ page }) => {
+      const rows = Array.from({ length: 100 }, (_, k) => `${-4 + (k % 10)}, ${-4 + Math.floor(k / 10)}`);
+      await write(page, "{x' == y, y' == (1 - x^2) y - x}");
+      await page.locator("#starts").fill(rows.join("\n"));
+      await says(page, "#trajectories-count", /^100$/);
+      const box = (await page.locator("#plane").boundingBox())!;
+      await page.keyboard.down("Shift");
+      await page.mouse.move(box.x + 300, box.y + 200);
+      await page.mouse.down();
+      await page.mouse.move(box.x + 340, box.y + 220, { steps: 12 });
+      // The first trajectories' colour, of which a line on the ground shows about a half.
+      assert.ok(await pixelsOf(page, "#71b0d3") > 100);
+      await page.mouse.up();
+      await page.keyboard.up("Shift");
+      assert.ok(await pixelsOf(page, "#71b0d3") > 100);
+    });
+  });
+
   Deno.test(`/phase keeps its state in the address, and opens it again ${name}`, async () => {
     await withPhase(async ({ page }, url) => {
       await write(page, "x' == a - x^2");

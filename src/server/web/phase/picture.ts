@@ -1,7 +1,7 @@
 import type { Portrait } from "../../../tasks/phase_portrait/draw/portrait.ts";
 import type { Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import type { CompiledEquations } from "../../../tasks/phase_portrait/language/mod.ts";
-import { projected, trajectoryOf } from "./lines.ts";
+import { firstAfter, projected, trajectoryOf } from "./lines.ts";
 import { primed } from "./numbers.ts";
 import type { Found, Traced } from "./protocol.ts";
 import { type Range, RANGE_DEFAULT, type Settings } from "./settings.ts";
@@ -49,9 +49,10 @@ export function portraitOf(known: Known): Portrait {
   const path = (states: Float64Array) => ({
     states: projected({ times: new Float64Array(states.length / n), states }, n, axes),
   });
-  const trajectories = traced === null ? [] : traced.starts.map((_, k) => ({
-    states: projected(trajectoryOf(traced, k, n), n, axes),
-  }));
+  const trajectories = traced === null ? [] : traced.starts.map((_, k) => {
+    const one = trajectoryOf(traced, k, n);
+    return { states: projected(one, n, axes), startRow: startRowOf(one.times, settings.timespan[0]) };
+  });
   return {
     title: settings.name === "" ? settings.equations.replace(/\s+/g, " ") : settings.name,
     states: [axisName(u, known), axisName(v, known)],
@@ -71,6 +72,11 @@ export function portraitOf(known: Known): Portrait {
     ...(show.equilibria ? { equilibria: equilibriaBy(known, axes) } : {}),
     note: noteOf(known),
   };
+}
+
+/** The row at t0: between past and future where a trajectory has both. */
+function startRowOf(times: Float64Array, t0: number): number {
+  return times.length === 0 ? 0 : Math.max(0, firstAfter(times, t0) - 1);
 }
 
 /** What a reader of the picture has to know besides. */

@@ -1,9 +1,15 @@
 import { type Axes, plotArea, toPixel, toValue } from "../../../tasks/phase_portrait/draw/axes.ts";
 import { paintMarks, paintScene } from "../../../tasks/phase_portrait/draw/canvas.ts";
-import { drawPortrait, type Portrait, portraitAxes } from "../../../tasks/phase_portrait/draw/portrait.ts";
+import {
+  drawLayers,
+  drawPortrait,
+  type Portrait,
+  portraitAxes,
+} from "../../../tasks/phase_portrait/draw/portrait.ts";
 import type { Mark, Scene, Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import { byId } from "../element.ts";
 import type { Gestures, Place } from "./pointer.ts";
+import { QuickPortrait } from "./quick_portrait.ts";
 import type { Range } from "./settings.ts";
 import { Frame, Surface } from "./surface.ts";
 
@@ -24,6 +30,10 @@ export type Point = readonly [number, number];
 
 const GRAB_PX = 9;
 const ZOOM_LEAST = 1e-12;
+/** A picture moves when the one before it is not older. */
+const MOVING_MS = 400;
+/** Marks of trajectories from which on a moving picture is painted in the quick way. */
+const QUICK_FROM = 90;
 
 /** Where initial conditions are drawn, by which they can be taken hold of. */
 export type Handles = readonly Point[];
@@ -39,6 +49,9 @@ export class Plane implements Gestures {
   #theme: Theme;
   #handles: Handles = [];
   #marks: (axes: Axes) => Mark[] = () => [];
+  readonly #quick = new QuickPortrait();
+  #paintedMs = -Infinity;
+  #restTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(theme: Theme, handlers: PlaneHandlers) {
     [this.#theme, this.#handlers] = [theme, handlers];
@@ -155,10 +168,27 @@ export class Plane implements Gestures {
     this.#picture.fit();
     const { canvas, width, height, ratio } = this.#picture;
     if (width === 0) return;
-    const scene = drawPortrait(this.#portrait, this.#theme, { width, height, bare: true });
-    paintScene(canvas.getContext("2d")!, scene, ratio);
+    const layers = drawLayers(this.#portrait, this.#theme, { width, height, bare: true });
+    const painter = canvas.getContext("2d")!, { background } = this.#theme;
+    const scene = (marks: readonly Mark[]) => ({ width, height, background, marks });
+    if (this.#isMoving(layers.trajectories)) this.#quick.paint(painter, layers, scene, ratio);
+    else paintScene(painter, scene([...layers.ground, ...layers.trajectories]), ratio);
+    paintMarks(painter, layers.top);
     this.#handlers.drawn();
     this.#paintOverlay();
+  }
+
+  /** Pictures that follow each other fast are painted fast where they have much; the one that stays is painted well. */
+  #isMoving(trajectories: readonly Mark[]): boolean {
+    clearTimeout(this.#restTimer);
+    const now = performance.now(), isMoving = now - this.#paintedMs < MOVING_MS;
+    this.#paintedMs = now;
+    if (!isMoving || trajectories.length < QUICK_FROM) return false;
+    this.#restTimer = setTimeout(() => {
+      this.#paintedMs = -Infinity;
+      this.#frame.ask();
+    }, MOVING_MS);
+    return true;
   }
 
   #paintOverlay(): void {

@@ -10,7 +10,7 @@ const THREADS_MOST = 4;
  * While a hand moves, all lines together are so long at most: what is drawn each time sets how many pictures there are in
  * a second, and ways that are longer mostly go round where they went before.
  */
-const DRAFT_LENGTH_PX = 300_000;
+const DRAFT_LENGTH_PX = 200_000;
 
 /** Solves in threads of the page. Only the newest question of each kind is answered. */
 export class Solver {

@@ -19,7 +19,7 @@ const GRID_ROWS = 201;
 const ESCAPE = 50, DRAFT_ESCAPE = 3;
 const DRAFT_RTOL = 1e-4;
 /** Points nearer than this are one, and further apart than that are not smooth. */
-const NEAR_PX = 1.2, DRAFT_NEAR_PX = 4, APART_PX = 7;
+const NEAR_PX = 1.2, DRAFT_NEAR_PX = 5, APART_PX = 7;
 const PIECES_LEAST = 4, DRAFT_PIECES_LEAST = 2, PIECES_MOST = 24;
 
 /** One walk from a start in one direction. */

@@ -7,6 +7,8 @@ export interface Curve {
   readonly times: Float64Array;
   /** A state after the other. */
   readonly states: Float64Array;
+  /** Where the start is, when that is not the first row. */
+  readonly startRow?: number;
   readonly status: WalkStatus;
 }
 
@@ -65,4 +67,22 @@ export function traceCurve(field: VectorField, options: CurveOptions): Curve {
     escape: widened(view, options.escapeViews ?? 50),
   }, visit);
   return { times: Float64Array.from(times), states: Float64Array.from(states), status: end.status };
+}
+
+/** Past and future of one start, of `n` states each, as one line in ascending time; null when there is neither. */
+export function wholeCurve(backward: Curve | null, forward: Curve | null, n: number): Curve | null {
+  if (backward === null) return forward;
+  const count = backward.times.length, ahead = forward === null ? 0 : forward.times.length - 1;
+  const times = new Float64Array(count + ahead), states = new Float64Array((count + ahead) * n);
+  for (let row = 0; row < count; row++) {
+    const from = count - 1 - row;
+    times[row] = backward.times[from]!;
+    states.set(backward.states.subarray(from * n, from * n + n), row * n);
+  }
+  // Both begin with the start itself.
+  if (forward !== null) {
+    times.set(forward.times.subarray(1), count);
+    states.set(forward.states.subarray(n), count * n);
+  }
+  return { times, states, startRow: count - 1, status: (forward ?? backward).status };
 }

@@ -21,7 +21,8 @@ export interface Portrait {
   /** The field's two components at a place of the plane; null where it is not finite. */
   readonly field?: (x: number, y: number) => readonly [number, number] | null;
   readonly nullclines?: readonly { readonly name: string; readonly lines: readonly Polyline[] }[];
-  readonly trajectories?: readonly Path[];
+  /** The start of each is marked: its first row, or the one named. */
+  readonly trajectories?: readonly (Path & { readonly startRow?: number })[];
   readonly separatrices?: readonly (Path & { readonly kind: "stable" | "unstable" })[];
   readonly cycles?: readonly (Path & { readonly stability: string })[];
   readonly equilibria?: readonly Pick<Equilibrium, "point" | "type" | "stability">[];
@@ -57,24 +58,43 @@ export function portraitAxes(
   };
 }
 
+/** The marks of a portrait in three layers, from the lowest up. */
+export interface PortraitLayers {
+  readonly axes: Axes;
+  /** Axes, field and nullclines. */
+  readonly ground: readonly Mark[];
+  readonly trajectories: readonly Mark[];
+  /** What was found about the system, and words. */
+  readonly top: readonly Mark[];
+}
+
+const SIZE: PortraitSize = { width: 1000, height: 720 };
+
 /** The portrait as a picture with axes and a legend, by default 1000 × 720 pixels. */
-export function drawPortrait(
-  portrait: Portrait,
-  theme: Theme,
-  size: PortraitSize = { width: 1000, height: 720 },
-): Scene {
-  const axes = portraitAxes(portrait, size), clip = plotArea(axes);
-  const marks: Mark[] = [
-    ...drawAxes(axes, theme),
-    ...(portrait.field === undefined ? [] : drawField(portrait.field, axes, clip, theme, portrait.arrows)),
-    ...drawNullclines(portrait, axes, clip, theme),
-    ...drawTrajectories(portrait, axes, clip, theme),
-    ...drawSeparatrices(portrait, axes, clip, theme),
-    ...drawCycles(portrait, axes, clip, theme),
-    ...drawEquilibria(portrait, axes, clip, theme),
-    ...(size.bare ? [] : [...drawTitle(portrait, clip, size, theme), ...drawLegend(portrait, clip, theme)]),
-  ];
+export function drawPortrait(portrait: Portrait, theme: Theme, size: PortraitSize = SIZE): Scene {
+  const { ground, trajectories, top } = drawLayers(portrait, theme, size);
+  const marks = [...ground, ...trajectories, ...top];
   return { width: size.width, height: size.height, background: theme.background, marks };
+}
+
+/** The same in layers, for a page that paints each in its own way. */
+export function drawLayers(portrait: Portrait, theme: Theme, size: PortraitSize): PortraitLayers {
+  const axes = portraitAxes(portrait, size), clip = plotArea(axes);
+  return {
+    axes,
+    ground: [
+      ...drawAxes(axes, theme),
+      ...(portrait.field === undefined ? [] : drawField(portrait.field, axes, clip, theme, portrait.arrows)),
+      ...drawNullclines(portrait, axes, clip, theme),
+    ],
+    trajectories: drawTrajectories(portrait, axes, clip, theme),
+    top: [
+      ...drawSeparatrices(portrait, axes, clip, theme),
+      ...drawCycles(portrait, axes, clip, theme),
+      ...drawEquilibria(portrait, axes, clip, theme),
+      ...(size.bare ? [] : [...drawTitle(portrait, clip, size, theme), ...drawLegend(portrait, clip, theme)]),
+    ],
+  };
 }
 
 /** Primes as typographers set them. */
@@ -179,16 +199,18 @@ function drawNullclines({ nullclines = [] }: Portrait, axes: Axes, clip: Clip, t
 function drawTrajectories(portrait: Portrait, axes: Axes, clip: Clip, theme: Theme): Mark[] {
   const { trajectories = [], states } = portrait;
   const many = trajectories.length > 40;
-  return trajectories.flatMap(({ states: path }, index): Mark[] => {
+  return trajectories.flatMap(({ states: path, startRow = 0 }, index): Mark[] => {
     const points = screen(path, states.length, portrait.axes, axes);
     const color = theme.trajectories[index % theme.trajectories.length]!;
     const common = { color, clip, opacity: many ? 0.55 : 0.95 } as const;
     const line: Mark = { kind: "line", points, width: many ? 1 : 1.6, ...common };
-    const head = arrowHead(points, many ? 3.5 : 5.5);
+    const size = many ? 3.5 : 5.5;
+    // Ahead of the start, where it is looked for; a past alone has none.
+    const head = arrowHead(points.subarray(2 * startRow), size) ?? arrowHead(points, size);
     const start: Mark = {
       kind: "circle",
-      x: points[0]!,
-      y: points[1]!,
+      x: points[2 * startRow]!,
+      y: points[2 * startRow + 1]!,
       radius: many ? 1.6 : 2.6,
       fill: color,
       clip,

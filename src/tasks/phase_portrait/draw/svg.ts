@@ -1,4 +1,5 @@
 import type { Clip, Mark, Scene } from "./scene.ts";
+import { thinned } from "./thin.ts";
 
 /** The scene as an SVG document of real vectors; text stays text. */
 export function svgOf({ width, height, background, marks }: Scene): string {
@@ -23,7 +24,7 @@ function element(mark: Mark, clips: Map<string, string>): string {
     case "line": {
       const dash = mark.dash === undefined ? "" : ` stroke-dasharray="${mark.dash.join(" ")}"`;
       return `<polyline points="${
-        pairs(mark.points)
+        pairs(thinned(mark.points))
       }" fill="none" stroke="${mark.color}" stroke-width="${mark.width}" ` +
         `stroke-linejoin="round" stroke-linecap="round"${dash}${common}>${inner}</polyline>`;
     }

@@ -1,6 +1,6 @@
 import { type Basins, findBasins } from "../analyse/basins.ts";
 import { type Branch, continueEquilibrium } from "../analyse/continuation.ts";
-import { type Curve, traceCurve } from "../analyse/curve.ts";
+import { type Curve, traceCurve, wholeCurve } from "../analyse/curve.ts";
 import { closedOrbitThrough, type Cycle, findCycles } from "../analyse/cycles.ts";
 import { type Equilibrium, findEquilibria } from "../analyse/equilibria.ts";
 import { type Lyapunov, lyapunovSpectrum } from "../analyse/lyapunov.ts";
@@ -136,16 +136,17 @@ class Analyst {
   #curves(): Curve[] {
     const { system, request: { timespan: [t0, tEnd] }, starts, forwardTimes, backwardTimes } = this.#setup;
     if (starts.length > CURVES_LIMIT) return [];
-    const ends = [
-      ...(forwardTimes.length > 0 ? [tEnd] : []),
-      ...(backwardTimes.length > 0 ? [2 * t0 - tEnd] : []),
-    ];
     const options = { t0, view: this.#view, rtol: Math.min(1e-6, this.#setup.rtol), lengthLimit: Infinity };
-    return this.#did(
-      "smooth lines",
-      () =>
-        starts.flatMap((start) => ends.map((end) => traceCurve(system, { ...options, start, tEnd: end }))),
-    ) ?? [];
+    const way = (start: Float64Array, end: number, times: Float64Array) =>
+      times.length === 0 ? null : traceCurve(system, { ...options, start, tEnd: end });
+    return this.#did("smooth lines", () =>
+      starts.flatMap((start) =>
+        wholeCurve(
+          way(start, 2 * t0 - tEnd, backwardTimes),
+          way(start, tEnd, forwardTimes),
+          system.dimension,
+        ) ?? []
+      )) ?? [];
   }
 
   #section(): readonly Crossing[] | null {
