@@ -8,9 +8,10 @@ export const FAULTS: readonly DeliberateFault[] = [
     name: "a submission is acknowledged before its commit",
     guards: "I2",
     file: "src/store/jobs.ts",
-    find: "const writing = this.#core.write(submitStatements(job, this.#now()), [job.id, QUEUE_TOPIC]);",
+    find:
+      "const writing = this.#core.write(submitStatements(job, this.#now(), room), [job.id, QUEUE_TOPIC]);",
     replace:
-      "const writing = this.#core.write(submitStatements(job, this.#now()), [job.id, QUEUE_TOPIC]);\n" +
+      "const writing = this.#core.write(submitStatements(job, this.#now(), room), [job.id, QUEUE_TOPIC]);\n" +
       "    writing.catch(() => undefined);\n" +
       "    if (job.reservedFor === null) return { id: job.id, created: true };",
     ...RIG,

@@ -12,10 +12,10 @@ export const FAULTS: readonly DeliberateFault[] = [
     name: "201 is answered before the commit",
     guards: "I2",
     file: "src/server/routes/jobs.ts",
-    find: "  const { id, created } = await store.jobs.submit(job);\n",
+    find: "  const { id, created } = await store.jobs.submit(job, intake.queuedMax);\n",
     replace: `  setTimeout(() => void store.jobs.submit(job).catch(() => undefined), 200);
   return json({ id: job.id } as never, { status: 201 });
-  const { id, created } = await store.jobs.submit(job);
+  const { id, created } = await store.jobs.submit(job, intake.queuedMax);
 `,
     filter: "servers killed",
     env: { ...RIG.env, GLASSBOX_KILL_POINTS_ROUNDS: "200" },

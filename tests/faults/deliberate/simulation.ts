@@ -95,8 +95,8 @@ export const FAULTS: readonly DeliberateFault[] = [
     name: "dropped output is not told",
     guards: "I15",
     file: "src/store/transitions.ts",
-    find: "if (evidence === null || evidence.droppedLines === 0) return [];",
-    replace: "if (evidence === null || evidence.droppedLines >= 0) return [];",
+    find: "const output = evidence === null || evidence.droppedLines === 0 ? [] :",
+    replace: "const output = evidence === null || evidence.droppedLines >= 0 ? [] :",
     says: /^I15 /m,
   },
   {
