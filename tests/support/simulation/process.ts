@@ -261,7 +261,11 @@ export class SimulatedProcess implements Caller {
       tryAcquire: (path) =>
         this.#op("locks.tryAcquire", path, async () => {
           const lock = await locks.tryAcquire(path);
-          return lock === null ? null : holding(lock);
+          if (lock === null) return null;
+          if (this.isAlive) return holding(lock);
+          // The kernel frees what the dead held, also what they got as they died.
+          lock.release();
+          return await NEVER;
         }),
       open: (path) =>
         this.#op("locks.open", path, async () => {
