@@ -106,24 +106,19 @@ async function makeBinary(): Promise<void> {
   if (code !== 0) throw new ScriptError(code, "Cannot test as there is no binary: see the lines above");
 }
 
-/** Files that are run in one process, one after the other. */
-interface Group {
-  readonly paths: readonly string[];
-  readonly ignored: readonly string[];
-}
-
 /** The rigs wait much for processes, so all other tests are run beside them. What was named is run in one piece. */
-function groupsOf({ paths, long }: Options): Group[] {
-  const ignored = long ? [] : [LONG_DIRECTORY];
-  if (long || !paths.includes("tests")) return [{ paths, ignored }];
-  return [{ paths, ignored: [...ignored, RIGS_DIRECTORY] }, { paths: [RIGS_DIRECTORY], ignored }];
+function groupsOf({ paths, long }: Options): (readonly string[])[] {
+  if (long || !paths.includes("tests")) return [paths];
+  const others = [...Deno.readDirSync(join(ROOT, "tests"))].map(({ name }) => `tests/${name}`)
+    .filter((path) => path !== RIGS_DIRECTORY && path !== LONG_DIRECTORY).sort();
+  return [[...paths.filter((path) => path !== "tests"), ...others], [RIGS_DIRECTORY]];
 }
 
 /** Types are checked by `deno task check`, once. */
 async function runTests(options: Options): Promise<Count> {
   let shown: Promise<unknown> = Promise.resolve();
-  const running = groupsOf(options).map((group) => {
-    const { count, output } = runGroup(options, group);
+  const running = groupsOf(options).map((paths) => {
+    const { count, output } = runGroup(options, paths);
     // The groups run at once; their output is shown one after the other.
     shown = shown.then(() => output.show());
     return count;
@@ -139,10 +134,10 @@ async function runTests(options: Options): Promise<Count> {
 
 function runGroup(
   options: Options,
-  { paths, ignored }: Group,
+  paths: readonly string[],
 ): { count: Promise<Count>; output: HeldOutput } {
   const filter = options.filter === null ? [] : ["--filter", options.filter];
-  const ignore = ignored.length === 0 ? [] : [`--ignore=${ignored.join(",")}`];
+  const ignore = options.long ? [] : [`--ignore=${LONG_DIRECTORY}`];
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-check", ...ignore, ...filter, ...paths],
     cwd: ROOT,
