@@ -243,7 +243,8 @@ async function endOf(child: Deno.ChildProcess, stdout: Output, stderr: Output): 
       return stdout.text;
     },
     get err() {
-      return stderr.text;
+      // Deno's own word, when another Deno looks after the same packages at this moment; no user of a binary meets it.
+      return stderr.text.replace("Blocking waiting for file lock on node_modules directory\n", "");
     },
   };
 }
