@@ -1,9 +1,9 @@
 import { type ExplicitTableau, stepInputs } from "../language/explicit_step.ts";
 import { type Compiling, StepCompiler } from "./step_compiler.ts";
 import {
+  AdaptiveStepper,
   ATTEMPT,
   type Attempt,
-  newCounts,
   type Stepper,
   stepWithin,
   type Tolerance,
@@ -144,12 +144,8 @@ const COMPILER = new StepCompiler(TABLEAU, 100);
  * (Hairer, Nørsett & Wanner I, II.5, II.6 and `dop853.f`). Twelve evaluations a step, and three more only for a
  * step within which the solution is asked for.
  */
-export class Dop853 implements Stepper {
+export class Dop853 extends AdaptiveStepper implements Stepper {
   readonly order = 8;
-  readonly counts = newCounts();
-  t = 0;
-  tOld = 0;
-  h = 0;
   readonly y: Float64Array;
   readonly yOld: Float64Array;
   readonly #field: VectorField;
@@ -168,10 +164,10 @@ export class Dop853 implements Stepper {
   readonly #dense: Float64Array;
   #denseReady = false;
   #advance = false;
-  #afterRejection = false;
   #hDone = 0;
 
   constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
+    super();
     this.#field = field;
     this.#tolerance = tolerance;
     this.#compiling = COMPILER.of(field);
@@ -197,7 +193,7 @@ export class Dop853 implements Stepper {
     this.#field.rhs(t, this.y, this.#k[0]!);
     this.counts.rhsEvals++;
     this.#advance = false;
-    this.#afterRejection = false;
+    this.afterRejection = false;
   }
 
   attempt(tEnd: number, maxStep: number): Attempt {
@@ -210,19 +206,12 @@ export class Dop853 implements Stepper {
     const tNew = h === tEnd - this.t ? tEnd : this.t + h;
     const error = this.#tryStep(h, tNew);
     this.counts.rhsEvals += 11;
-    if (!(error < Infinity)) return this.#refuse(h / 4, ATTEMPT.nonFinite);
+    if (!(error < Infinity)) return this.refuse(h / 4, ATTEMPT.nonFinite);
     const factor = error === 0 ? 10 : Math.min(10, Math.max(0.2, 0.9 * error ** (-1 / 8)));
-    if (error > 1) return this.#refuse(h * Math.min(1, factor), ATTEMPT.rejected);
+    if (error > 1) return this.refuse(h * Math.min(1, factor), ATTEMPT.rejected);
     this.counts.rhsEvals++;
-    this.#accept(h, tNew, this.#afterRejection ? Math.min(1, factor) : factor);
+    this.#accept(h, tNew, this.afterRejection ? Math.min(1, factor) : factor);
     return ATTEMPT.accepted;
-  }
-
-  #refuse(h: number, how: Attempt): Attempt {
-    this.h = h;
-    this.#afterRejection = true;
-    this.counts.rejected++;
-    return how;
   }
 
   #accept(h: number, tNew: number, factor: number): void {
@@ -236,7 +225,7 @@ export class Dop853 implements Stepper {
     this.t = tNew;
     this.#hDone = h;
     this.h = h * factor;
-    this.#afterRejection = false;
+    this.afterRejection = false;
     this.#advance = true;
     this.#denseReady = false;
     this.counts.steps++;

@@ -1,8 +1,8 @@
 import { factor, factorComplex, solveFactored, solveFactoredComplex } from "./linear.ts";
 import {
+  AdaptiveStepper,
   ATTEMPT,
   type Attempt,
-  newCounts,
   type Stepper,
   stepWithin,
   type Tolerance,
@@ -28,12 +28,8 @@ const { T, TI } = transforms();
  * complex factorisation, kept as long as the step and the Jacobian do. Its cubic is the interpolant and foretells
  * where the next iteration starts.
  */
-export class Radau implements Stepper {
+export class Radau extends AdaptiveStepper implements Stepper {
   readonly order = 4;
-  readonly counts = newCounts();
-  t = 0;
-  tOld = 0;
-  h = 0;
   y: Float64Array;
   yOld: Float64Array;
   readonly #field: VectorField;
@@ -61,13 +57,13 @@ export class Radau implements Stepper {
   #hFactored = 0;
   #hDone = 0;
   #errOld = 0;
-  #afterRejection = true;
   #iterations = 0;
   #rate = 0;
   /** The last iteration ended at a stage where f is not finite. */
   #leftDomain = false;
 
   constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
+    super();
     this.#field = field;
     this.#tolerance = tolerance;
     this.#newtonTolerance = Math.max(
@@ -105,24 +101,24 @@ export class Radau implements Stepper {
     this.#jacobianWanted = true;
     this.#hFactored = this.#hDone = 0;
     // Hairer: the first step's estimate is filtered a second time, like one after a rejection.
-    this.#afterRejection = true;
+    this.afterRejection = true;
   }
 
   attempt(tEnd: number, maxStep: number): Attempt {
     if (this.#jacobianWanted) this.#linearise();
     const h = stepWithin(this.t, this.h, tEnd, maxStep);
     const tNew = h === tEnd - this.t ? tEnd : this.t + h;
-    if (this.#hFactored !== h && !this.#factorFor(h)) return this.#refuse(h / 2, ATTEMPT.singular);
+    if (this.#hFactored !== h && !this.#factorFor(h)) return this.refuse(h / 2, ATTEMPT.singular);
     this.#predict(h);
     this.#setScale();
     if (!this.#newton(h, tNew)) {
-      return this.#leftDomain ? this.#refuse(h / 4, ATTEMPT.nonFinite) : this.#diverged(h);
+      return this.#leftDomain ? this.refuse(h / 4, ATTEMPT.nonFinite) : this.#diverged(h);
     }
     let error = this.#estimate(h, this.#f0);
-    if (error > 1 && this.#afterRejection) error = this.#filtered(h);
-    if (!(error < Infinity)) return this.#refuse(h / 4, ATTEMPT.nonFinite);
+    if (error > 1 && this.afterRejection) error = this.#filtered(h);
+    if (!(error < Infinity)) return this.refuse(h / 4, ATTEMPT.nonFinite);
     const safety = (0.9 * (2 * NEWTON_LIMIT + 1)) / (2 * NEWTON_LIMIT + this.#iterations);
-    if (error > 1) return this.#refuse(h * Math.max(0.2, safety * error ** (-1 / 4)), ATTEMPT.rejected);
+    if (error > 1) return this.refuse(h * Math.max(0.2, safety * error ** (-1 / 4)), ATTEMPT.rejected);
     this.#accept(h, tNew, error, safety);
     return ATTEMPT.accepted;
   }
@@ -236,7 +232,7 @@ export class Radau implements Stepper {
 
   /** A stale Jacobian is renewed first; with a fresh one the step was too long. */
   #diverged(h: number): Attempt {
-    if (this.#jacobianFresh) return this.#refuse(h / 2, ATTEMPT.singular);
+    if (this.#jacobianFresh) return this.refuse(h / 2, ATTEMPT.singular);
     this.#jacobianWanted = true;
     this.counts.rejected++;
     return ATTEMPT.rejected;
@@ -269,13 +265,6 @@ export class Radau implements Stepper {
     return this.#estimate(h, f);
   }
 
-  #refuse(h: number, how: Attempt): Attempt {
-    this.h = h;
-    this.#afterRejection = true;
-    this.counts.rejected++;
-    return how;
-  }
-
   #accept(h: number, tNew: number, error: number, safety: number): void {
     const n = this.#field.dimension, next = this.yOld, z3 = this.#z[2];
     const factorOfStep = this.#growth(h, error, safety);
@@ -294,7 +283,7 @@ export class Radau implements Stepper {
     // A little longer step is not worth a new factorisation.
     const keep = !this.#jacobianWanted && factorOfStep >= 1 && factorOfStep < 1.2;
     this.h = keep ? h : h * factorOfStep;
-    this.#afterRejection = false;
+    this.afterRejection = false;
     this.counts.steps++;
   }
 
@@ -304,7 +293,7 @@ export class Radau implements Stepper {
       ? plain
       : Math.abs(h / this.#hDone) * (this.#errOld / (error * error)) ** (1 / 4);
     const growth = Math.min(10, Math.max(0.2, safety * Math.min(plain, foretold)));
-    return this.#afterRejection && this.#hDone !== 0 ? Math.min(1, growth) : growth;
+    return this.afterRejection && this.#hDone !== 0 ? Math.min(1, growth) : growth;
   }
 
   /** Newton's divided differences of the cubic through (0, 0) and the three stages. */

@@ -1,8 +1,8 @@
 import { type ExplicitTableau, stepInputs } from "../language/explicit_step.ts";
 import {
+  AdaptiveStepper,
   ATTEMPT,
   type Attempt,
-  newCounts,
   type Stepper,
   stepWithin,
   type Tolerance,
@@ -42,12 +42,8 @@ const COMPILER = new StepCompiler(TABLEAU, 300);
  * Dormand & Prince's pair of orders 5 and 4, J. Comput. Appl. Math. 6 (1980) 19, with Shampine's interpolant of order 4
  * and a PI step control (Hairer, Nørsett & Wanner I, II.4 to II.6). Six evaluations a step.
  */
-export class Rk45 implements Stepper {
+export class Rk45 extends AdaptiveStepper implements Stepper {
   readonly order = 5;
-  readonly counts = newCounts();
-  t = 0;
-  tOld = 0;
-  h = 0;
   readonly y: Float64Array;
   readonly yOld: Float64Array;
   readonly #field: VectorField;
@@ -70,10 +66,10 @@ export class Rk45 implements Stepper {
   #denseReady = false;
   #advance = false;
   #logErrorOld = LOG_ERROR_OLD_LEAST;
-  #afterRejection = false;
   #hDone = 0;
 
   constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
+    super();
     this.#field = field;
     this.#tolerance = tolerance;
     const n = field.dimension, at = stepInputs(n);
@@ -100,7 +96,7 @@ export class Rk45 implements Stepper {
     this.counts.rhsEvals++;
     this.#advance = false;
     this.#logErrorOld = LOG_ERROR_OLD_LEAST;
-    this.#afterRejection = false;
+    this.afterRejection = false;
   }
 
   attempt(tEnd: number, maxStep: number): Attempt {
@@ -112,22 +108,15 @@ export class Rk45 implements Stepper {
     const tNew = h === tEnd - this.t ? tEnd : this.t + h;
     const error = this.#tryStep(h, tNew);
     this.counts.rhsEvals += 6;
-    if (!(error < Infinity)) return this.#refuse(h / 4, ATTEMPT.nonFinite);
+    if (!(error < Infinity)) return this.refuse(h / 4, ATTEMPT.nonFinite);
     // Powers of the errors through one logarithm and one exponential, which take half the time of two powers.
     const logError = Math.log(Math.max(error, ERROR_LEAST));
-    if (error > 1) return this.#refuse(h / Math.min(5, Math.exp(ALPHA * logError) / 0.9), ATTEMPT.rejected);
-    const least = this.#afterRejection ? 1 : 0.1;
+    if (error > 1) return this.refuse(h / Math.min(5, Math.exp(ALPHA * logError) / 0.9), ATTEMPT.rejected);
+    const least = this.afterRejection ? 1 : 0.1;
     const factor = Math.exp(ALPHA * logError - BETA * this.#logErrorOld) / 0.9;
     this.#accept(h, tNew, Math.min(5, Math.max(least, factor)));
     this.#logErrorOld = Math.max(logError, LOG_ERROR_OLD_LEAST);
     return ATTEMPT.accepted;
-  }
-
-  #refuse(h: number, how: Attempt): Attempt {
-    this.h = h;
-    this.#afterRejection = true;
-    this.counts.rejected++;
-    return how;
   }
 
   #accept(h: number, tNew: number, factor: number): void {
@@ -140,7 +129,7 @@ export class Rk45 implements Stepper {
     this.t = tNew;
     this.#hDone = h;
     this.h = h / factor;
-    this.#afterRejection = false;
+    this.afterRejection = false;
     this.#advance = true;
     this.#denseReady = false;
     this.counts.steps++;

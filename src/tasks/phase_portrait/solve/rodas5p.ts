@@ -1,8 +1,8 @@
 import { factor, solveFactored } from "./linear.ts";
 import {
+  AdaptiveStepper,
   ATTEMPT,
   type Attempt,
-  newCounts,
   type Stepper,
   stepWithin,
   type Tolerance,
@@ -28,12 +28,8 @@ type Stages = [
  * Steinebach's Rodas5P, BIT Numer. Math. 63:27 (2023): a Rosenbrock method of order 5, stiffly accurate and L-stable,
  * with an interpolant of order 4. A step costs one Jacobian, one factorisation, eight evaluations and no iteration.
  */
-export class Rodas5p implements Stepper {
+export class Rodas5p extends AdaptiveStepper implements Stepper {
   readonly order = 5;
-  readonly counts = newCounts();
-  t = 0;
-  tOld = 0;
-  h = 0;
   y: Float64Array;
   yOld: Float64Array;
   readonly #field: VectorField;
@@ -50,11 +46,11 @@ export class Rodas5p implements Stepper {
   #denseReady = false;
   /** The Jacobian and f0 hold at (t, y); a repeated attempt needs them no second time. */
   #fresh = false;
-  #afterRejection = false;
   #hDone = 0;
   #errOld = 0;
 
   constructor(field: VectorField, tolerance: Tolerance, space: WorkSpace) {
+    super();
     this.#field = field;
     this.#tolerance = tolerance;
     const n = field.dimension;
@@ -73,7 +69,7 @@ export class Rodas5p implements Stepper {
     this.y.set(y);
     this.yOld.set(y);
     this.#fresh = false;
-    this.#afterRejection = false;
+    this.afterRejection = false;
     this.#hDone = 0;
   }
 
@@ -81,14 +77,14 @@ export class Rodas5p implements Stepper {
     if (!this.#fresh) this.#linearise();
     const h = stepWithin(this.t, this.h, tEnd, maxStep);
     const tNew = h === tEnd - this.t ? tEnd : this.t + h;
-    if (!this.#factorFor(h)) return this.#refuse(h / 2, ATTEMPT.singular);
+    if (!this.#factorFor(h)) return this.refuse(h / 2, ATTEMPT.singular);
     this.#stages(h, tNew);
     const error = this.#error();
-    if (!(error < Infinity)) return this.#refuse(h / 4, ATTEMPT.nonFinite);
+    if (!(error < Infinity)) return this.refuse(h / 4, ATTEMPT.nonFinite);
     let factorOfStep = Math.min(6, Math.max(1 / 5, error ** (1 / 5) / 0.9));
-    if (error > 1) return this.#refuse(h / factorOfStep, ATTEMPT.rejected);
+    if (error > 1) return this.refuse(h / factorOfStep, ATTEMPT.rejected);
     if (this.#hDone !== 0) factorOfStep = Math.max(factorOfStep, this.#predicted(h, error));
-    factorOfStep = Math.min(6, Math.max(this.#afterRejection ? 1 : 1 / 5, factorOfStep));
+    factorOfStep = Math.min(6, Math.max(this.afterRejection ? 1 : 1 / 5, factorOfStep));
     this.#errOld = Math.max(0.01, error);
     this.#accept(h, tNew, factorOfStep);
     return ATTEMPT.accepted;
@@ -209,13 +205,6 @@ export class Rodas5p implements Stepper {
     return Math.sqrt(sum / n);
   }
 
-  #refuse(h: number, how: Attempt): Attempt {
-    this.h = h;
-    this.#afterRejection = true;
-    this.counts.rejected++;
-    return how;
-  }
-
   /** The new state went to `yOld`, which now becomes `y`. */
   #accept(h: number, tNew: number, divisor: number): void {
     const held = this.y;
@@ -225,7 +214,7 @@ export class Rodas5p implements Stepper {
     this.t = tNew;
     this.#hDone = h;
     this.h = h / divisor;
-    this.#afterRejection = false;
+    this.afterRejection = false;
     this.#fresh = false;
     this.#denseReady = false;
     this.counts.steps++;

@@ -114,3 +114,21 @@ export function firstStep(
   const h = Math.min(100 * h0, h1, Math.abs(span));
   return Number.isFinite(h) && h > 0 ? h : Math.min(1e-6, Math.abs(span));
 }
+
+/** What steppers that measure their error share: where they are, what they count, and how a step is refused. */
+export abstract class AdaptiveStepper {
+  readonly counts = newCounts();
+  t = 0;
+  tOld = 0;
+  h = 0;
+  /** The step after a rejection may not grow. */
+  protected afterRejection = false;
+
+  /** The next attempt takes the step `h`. */
+  protected refuse(h: number, how: Attempt): Attempt {
+    this.h = h;
+    this.afterRejection = true;
+    this.counts.rejected++;
+    return how;
+  }
+}
