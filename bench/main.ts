@@ -1,6 +1,7 @@
 /** `deno task bench`: measures, and prints ratios within one run. */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { measureContainer } from "./container.ts";
 import { measureDashboard } from "./dashboard.ts";
 import { measureLatency } from "./latency.ts";
 import { measureLines } from "./lines.ts";
@@ -29,6 +30,7 @@ const BENCHMARKS: Readonly<Record<string, (room: Room) => Promise<Table>>> = {
   "rhs-lotka-volterra": measureLotkaVolterra,
   dashboard: measureDashboard,
   "phase-page": measurePhasePage,
+  container: measureContainer,
 };
 
 const NAMES = Object.keys(BENCHMARKS).join(", ");
@@ -44,7 +46,7 @@ figures say more about the machine than about glassbox; the ratios are what to c
   --binary FILE       The binary to measure; dist/glassbox in the project when left out.
   --within DIRECTORY  Where the databases are made; the temporary directory when left out.
 
-Needs python3, and chromium for phase-page. Exit: 0 measured, 64 wrong arguments.`;
+Needs python3, chromium for phase-page, and podman with buildah for container. Exit: 0 measured, 64 wrong arguments.`;
 
 interface Options {
   readonly names: readonly string[];

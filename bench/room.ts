@@ -19,6 +19,8 @@ export interface Program {
 
 /** What a started process left when it had ended. */
 export interface Ended extends Sample {
+  /** Unix time. */
+  readonly beganMs: number;
   readonly exitMs: number;
   readonly firstLineMs: number | null;
   readonly peakMb: number;
@@ -84,9 +86,9 @@ export class Room implements AsyncDisposable {
   }
 
   /** Runs a helper or another program to its end and gives what it printed. */
-  async output(argv: readonly string[]): Promise<string> {
+  async output(argv: readonly string[], env: Record<string, string> = {}): Promise<string> {
     const signal = AbortSignal.timeout(OUTPUT_MS_MAX);
-    const { code, stdout, stderr } = await command(argv, {}, signal).output();
+    const { code, stdout, stderr } = await command(argv, env, signal).output();
     if (code === 0) return new TextDecoder().decode(stdout);
     throw new Error(`${argv.join(" ")} ended with code ${code}: ${new TextDecoder().decode(stderr)}`);
   }

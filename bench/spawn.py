@@ -21,6 +21,7 @@ def measure(order):
         (os.POSIX_SPAWN_DUP2, write_end, 2),
         (os.POSIX_SPAWN_CLOSE, read_end),
     ]
+    began = time.time()
     started = time.monotonic()
     pid = os.posix_spawnp(argv[0], argv, environment, file_actions=actions)
     os.close(write_end)
@@ -34,6 +35,7 @@ def measure(order):
     ended = time.monotonic() - started
     os.close(read_end)
     return {
+        "beganMs": began * 1000,
         "exitMs": ended * 1000,
         "firstLineMs": None if first is None else first * 1000,
         "peakMb": usage.ru_maxrss / 1024,

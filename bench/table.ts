@@ -101,10 +101,22 @@ export function goal(
   const of = (row: string, one: string) => rows.find((found) => found.name === row)?.medians[one] ?? null;
   const seen = of(name, column), base = of(other, otherColumn);
   if (seen === null || base === null) return [];
-  const bound = base * factor;
-  const verdict = seen <= bound ? "met   " : "MISSED";
   const wanted = factor === 1 ? other : `${Number(factor.toPrecision(2))} × ${other}`;
-  return [`${verdict} ${name}: ${column} ${shown(seen)}, wanted at most ${shown(bound)} (${wanted})`];
+  return bounded(rows, column, name, base * factor, ` (${wanted})`);
+}
+
+/** Whether a row's median keeps a bound that does not depend on the machine's other rows. */
+export function bounded(
+  rows: readonly Row[],
+  column: string,
+  name: string,
+  bound: number,
+  why = "",
+): string[] {
+  const seen = rows.find((found) => found.name === name)?.medians[column] ?? null;
+  if (seen === null) return [];
+  const verdict = seen <= bound ? "met   " : "MISSED";
+  return [`${verdict} ${name}: ${column} ${shown(seen)}, wanted at most ${shown(bound)}${why}`];
 }
 
 function ratio(value: number | null, base: number | null): string {
