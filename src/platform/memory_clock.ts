@@ -26,8 +26,9 @@ export class VirtualClock implements Clock {
     this.#startedAtMs = startedAtMs;
   }
 
+  /** Whole, as every machine's wall clock is, though sleeps need not be. */
   nowMs(): number {
-    return this.#startedAtMs + this.#passedMs;
+    return Math.floor(this.#startedAtMs + this.#passedMs);
   }
 
   monotonicMs(): number {
