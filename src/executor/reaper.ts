@@ -216,12 +216,12 @@ export async function lastWords(
   job: Job,
   fence: Fence,
 ): Promise<Captured> {
-  const partials = await store.lines.partials(job.id);
+  const { partials, lastSeq } = await store.lines.unfinished(job.id);
   if (partials.length === 0) return { chunks: [], partials: {} };
   const stored = await storedBytes(store, job.id, job.epoch);
   const { kept, dropped } = withinBound(partials, job.outputBytesMax - stored.stdout - stored.stderr);
   await tellDropped(store, job, fence, dropped);
-  const firstSeq = await store.lines.lastSeq(job.id) + 1;
+  const firstSeq = lastSeq + 1;
   const lines = kept.map((partial: PartialLine, index) => ({
     seq: firstSeq + index,
     stream: partial.stream,
@@ -230,7 +230,9 @@ export async function lastWords(
     bytes: partial.bytes,
   }));
   const chunk = { firstSeq, lastSeq: firstSeq + lines.length - 1, frames: encodeFrames(lines) };
-  return { chunks: kept.length === 0 ? [] : [chunk], partials: { stdout: null, stderr: null } };
+  const partialsGone = { stdout: null, stderr: null };
+  // The machine of the dead worker may be storing all of the kept output at this moment, this text among it.
+  return { chunks: kept.length === 0 ? [] : [chunk], partials: partialsGone, onlyAtEnd: true };
 }
 
 function withinBound(partials: readonly PartialLine[], bytesMax: number) {

@@ -59,16 +59,10 @@ async function recordOnce(
   const { host, store } = context;
   const { job, fence, keepFor } = ended;
   if (!mayRetry(job, finish)) return await finishForGood(context, fence, finish, last);
+  const { evidence, droppedProgress = 0, failure } = finish;
   const delayMs = backoffDelayMs(host.random, job.backoffMs, job.epoch);
-  const retry = { ...told(finish), failure: finish.failure!, delayMs, reservedFor: keepFor };
-  if (await store.jobs.retry(fence, retry, last)) return;
-  // Someone asked the job to stop while it failed: the output is stored by now, and there is no next attempt.
-  const cancelled: Finish = { ...told(finish), state: "cancelled", resultJson: null, failure: null };
-  await store.jobs.finish(fence, cancelled, { chunks: [], partials: {} });
-}
-
-function told({ evidence, droppedProgress = 0 }: Finish): Pick<Finish, "evidence" | "droppedProgress"> {
-  return { evidence, droppedProgress };
+  const retry = { evidence, droppedProgress, failure: failure!, delayMs, reservedFor: keepFor };
+  await store.jobs.retry(fence, retry, last);
 }
 
 /** A server may refuse a row that an embedded file would take; the job must end all the same, and say why. */

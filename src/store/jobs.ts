@@ -20,6 +20,7 @@ import {
   type Finish,
   finishStatements,
   type LineChunk,
+  linesAtEndStatement,
   linesStatement,
   type NewJob,
   outlookStatement,
@@ -60,6 +61,8 @@ export interface Captured {
   readonly chunks: readonly LineChunk[];
   /** Unfinished text to show; null where a stream has none any more; absent where nothing changed. */
   readonly partials: Partial<Record<StreamName, Uint8Array | null>>;
+  /** The chunk is stored only while no line has come since it was read what to store: others may store the same text. */
+  readonly onlyAtEnd?: true;
 }
 
 /** All but input and result: a list of jobs must not hold gigabytes. */
@@ -153,19 +156,24 @@ export class Jobs {
     };
   }
 
-  /** T6: the last output and the return to the queue in one commit. False when the job was asked to stop. */
-  async retry(fence: Fence, retry: Retry, last: Captured): Promise<boolean> {
+  /** T6: the last output and the return to the queue in one commit; or the job's end, when it was asked to stop. */
+  async retry(fence: Fence, retry: Retry, last: Captured): Promise<void> {
     const output = this.#lastStatements(fence, retry, last);
     const isDone = async () => {
       const job = await this.find(fence.jobId);
-      return job !== null && job.epoch >= fence.epoch && job.owner !== fence.worker;
+      return job !== null && job.epoch >= fence.epoch &&
+        (job.owner !== fence.worker || job.state === "cancelled");
     };
-    return await insist(this.#host, fence.lost, async (wasTried) => {
-      if (wasTried && await isDone()) return true;
+    await insist(this.#host, fence.lost, async (wasTried) => {
+      if (wasTried && await isDone()) return;
       const statements = [...output, ...retryStatements(fence, retry, this.#now())];
       const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
       const results = await writing.catch((error) => this.#confirm(error, isDone));
-      return results === "done" || results[output.length]!.rowsAffected === 1 || wasTried && await isDone();
+      if (results === "done" || results.slice(output.length).some(({ rowsAffected }) => rowsAffected > 0)) {
+        return;
+      }
+      if (wasTried && await isDone()) return;
+      this.#demand(0, fence);
     });
   }
 
@@ -347,7 +355,9 @@ export class Jobs {
     const atMs = this.#now();
     const partials = Object.entries(captured.partials) as [StreamName, Uint8Array | null][];
     return [
-      ...captured.chunks.map((chunk) => linesStatement(fence, chunk)),
+      ...captured.chunks.map((chunk) =>
+        captured.onlyAtEnd ? linesAtEndStatement(fence, chunk) : linesStatement(fence, chunk)
+      ),
       ...partials.map(([stream, bytes]) => partialStatement(fence, stream, bytes, atMs)),
     ];
   }

@@ -42,10 +42,7 @@ export class Lines {
         event,
         limits.events,
       ),
-      statement(
-        "SELECT stream, epoch, at_ms, bytes FROM partial_lines WHERE job_id = ? ORDER BY stream",
-        jobId,
-      ),
+      partialsOf(jobId),
     ]);
     const state = jobs![0] === undefined ? null : String(jobs![0].state) as JobState;
     return {
@@ -59,22 +56,30 @@ export class Lines {
 
   /** The number of the last line; 0 when there is none. */
   async lastSeq(jobId: string): Promise<number> {
-    const rows = await this.#core.read(
-      statement("SELECT last_seq FROM lines WHERE job_id = ? ORDER BY first_seq DESC LIMIT 1", jobId),
-    );
-    return Number(rows[0]?.last_seq ?? 0);
+    return Number((await this.#core.read(lastSeqOf(jobId)))[0]?.last_seq ?? 0);
   }
 
   /** Text of a running attempt that has no newline yet. */
   async partials(jobId: string): Promise<PartialLine[]> {
-    const rows = await this.#core.read(
-      statement(
-        "SELECT stream, epoch, at_ms, bytes FROM partial_lines WHERE job_id = ? ORDER BY stream",
-        jobId,
-      ),
-    );
-    return rows.map(toPartial);
+    return (await this.#core.read(partialsOf(jobId))).map(toPartial);
   }
+
+  /** The same, and the number of the line that it comes after, from one snapshot. */
+  async unfinished(jobId: string): Promise<{ partials: PartialLine[]; lastSeq: number }> {
+    const [partials, last] = await this.#core.readTogether([partialsOf(jobId), lastSeqOf(jobId)]);
+    return { partials: partials!.map(toPartial), lastSeq: Number(last![0]?.last_seq ?? 0) };
+  }
+}
+
+function lastSeqOf(jobId: string): Statement {
+  return statement("SELECT last_seq FROM lines WHERE job_id = ? ORDER BY first_seq DESC LIMIT 1", jobId);
+}
+
+function partialsOf(jobId: string): Statement {
+  return statement(
+    "SELECT stream, epoch, at_ms, bytes FROM partial_lines WHERE job_id = ? ORDER BY stream",
+    jobId,
+  );
 }
 
 /** Starts at the chunk that holds the wanted line, found by key, so that a late page costs no more than the first. */

@@ -296,12 +296,20 @@ export interface Finish extends Ended {
   readonly failure: JobFailure | null;
 }
 
-export function finishStatements(fence: Fence, finish: Finish, atMs: number): Statement[] {
+/** T4, T5, T10. */
+export function finishStatements(
+  fence: Fence,
+  finish: Finish,
+  atMs: number,
+  onlyIfAskedToStop = false,
+): Statement[] {
   const outcome = finish.failure?.code === "lost" ? "lost" : finish.state;
   return [
     statement(
       `UPDATE jobs SET state = ?, result = ?, failure = ?, finished_at_ms = ?
-       WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running'`,
+       WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running'${
+        onlyIfAskedToStop ? " AND cancel_at_ms IS NOT NULL" : ""
+      }`,
       finish.state,
       finish.resultJson,
       finish.failure === null ? null : JSON.stringify(finish.failure),
@@ -341,9 +349,13 @@ export interface Retry extends Ended {
   readonly reservedFor: string | null;
 }
 
-/** T6. The attempt is over and another may follow; changes nothing when the job was asked to stop meanwhile. */
+/**
+ * T6. The attempt is over and another may follow; when the job was asked to stop meanwhile, it is cancelled instead. Both
+ * stand in one commit: between two, another who settles the same job would store its last output once more.
+ */
 export function retryStatements(fence: Fence, retry: Retry, atMs: number): Statement[] {
   const { failure, evidence, delayMs, reservedFor } = retry;
+  const cancelled: Finish = { state: "cancelled", resultJson: null, failure: null, evidence };
   return [
     statement(
       `UPDATE jobs SET state = 'queued', owner = NULL, reserved_for = ?, not_before_ms = ?
@@ -371,6 +383,7 @@ export function retryStatements(fence: Fence, retry: Retry, atMs: number): State
       fence.jobId,
       fence.epoch,
     ),
+    ...finishStatements(fence, cancelled, atMs, true),
   ];
 }
 
@@ -452,6 +465,24 @@ export function linesStatement(fence: Fence, chunk: LineChunk): Statement {
     fence.jobId,
     fence.worker,
     fence.epoch,
+  );
+}
+
+/** Stores a chunk only where no line stands behind the one that it comes after. */
+export function linesAtEndStatement(fence: Fence, chunk: LineChunk): Statement {
+  return statement(
+    `INSERT INTO lines (job_id, first_seq, last_seq, epoch, frames) SELECT ?, ?, ?, ?, ?
+     WHERE ${STILL_OURS} AND NOT EXISTS (SELECT 1 FROM lines WHERE job_id = ? AND first_seq >= ?)`,
+    fence.jobId,
+    chunk.firstSeq,
+    chunk.lastSeq,
+    fence.epoch,
+    chunk.frames,
+    fence.jobId,
+    fence.worker,
+    fence.epoch,
+    fence.jobId,
+    chunk.firstSeq,
   );
 }
 

@@ -15,7 +15,7 @@ function retry(changed: Partial<Retry> = {}): Retry {
 onEach("retry() gives a job back to the queue until its attempts are used up", async (db) => {
   const store = await db.open();
   const first = await runningJob(store, "w1", { maxAttempts: 2 });
-  assert.equal(await store.jobs.retry(first, retry(), NOTHING), true);
+  await store.jobs.retry(first, retry(), NOTHING);
   const waiting = await store.jobs.get(first.jobId);
   // Without a pause there is no time to wait for, so that no clock can be behind it.
   const { state, owner, epoch, notBeforeMs } = waiting;
@@ -25,7 +25,7 @@ onEach("retry() gives a job back to the queue until its attempts are used up", a
   const again = await store.jobs.claim("w2", claimAny({ jobId: first.jobId }));
   assert.equal(again?.epoch, 2);
   const second = fenceOf(again!);
-  assert.equal(await store.jobs.retry(second, retry(), NOTHING), false);
+  await assert.rejects(store.jobs.retry(second, retry(), NOTHING), refusedAs("fenced"));
   await store.jobs.finish(second, FAILED, NOTHING);
   const kinds = (await store.jobs.events(first.jobId, 0, 100)).map(({ kind, epoch }) => `${kind} ${epoch}`);
   assert.deepEqual(kinds, ["submitted 0", "claimed 1", "retry_scheduled 1", "claimed 2", "finished 2"]);
@@ -36,12 +36,17 @@ onEach("retry() gives a job back to the queue until its attempts are used up", a
 });
 
 onEach(
-  "retry() gives nothing back that was asked to stop, and keeps for one worker what is its own",
+  "retry() cancels in the same commit what was asked to stop, and keeps for one worker what is its own",
   async (db) => {
     const store = await db.open();
     const asked = await runningJob(store, "w1", { maxAttempts: 5 });
     await store.jobs.cancel(asked.jobId, "alice", "enough");
-    assert.equal(await store.jobs.retry(asked, retry(), NOTHING), false);
+    await store.jobs.retry(asked, retry(), NOTHING);
+    // Whoever settles the job beside it comes too late to add anything.
+    assert.equal((await store.jobs.get(asked.jobId)).state, "cancelled");
+    await assert.rejects(store.jobs.retry(asked, retry(), NOTHING), refusedAs("fenced"));
+    const ends = (await store.jobs.events(asked.jobId, 0, 10)).map(({ kind }) => kind);
+    assert.deepEqual(ends, ["submitted", "claimed", "cancel_requested", "finished"]);
 
     const kept = await runningJob(store, "cli", { maxAttempts: 5 });
     await store.jobs.retry(kept, retry({ reservedFor: "cli" }), NOTHING);

@@ -339,8 +339,7 @@ onEach(
     const failure = { code: "program_failed", message: "" } as const;
     const dropped = { evidence: DROPPED, droppedProgress: 7 };
     const retry = { ...dropped, failure, delayMs: 0, reservedFor: null };
-    assert.equal(await store.jobs.retry(fence, retry, NO_OUTPUT), false);
-    await store.jobs.finish(fence, { ...COMPLETED, ...dropped }, NO_OUTPUT);
+    await store.jobs.retry(fence, retry, NO_OUTPUT);
     const events = await store.jobs.events(fence.jobId, 0, 10);
     assert.deepEqual(events.map(({ kind }) => kind), [
       "submitted",
@@ -359,3 +358,17 @@ onEach(
     assert.equal((await store.jobs.events(fence.jobId, 0, 10)).length, 6);
   },
 );
+
+onEach("finish() adds no words that another has stored since they were read", async (db) => {
+  const store = await db.open();
+  const fence = await runningJob(store, "w");
+  const partials = { stdout: new TextEncoder().encode("half") };
+  await store.jobs.recordOutput(fence, { chunks: [chunkOf(1, ["whole"])], partials });
+  const { partials: [half], lastSeq } = await store.lines.unfinished(fence.jobId);
+  const words = { chunks: [chunkOf(lastSeq + 1, [half!.bytes])], partials: { stdout: null } };
+  await store.jobs.recordOutput(fence, { chunks: [chunkOf(2, ["half and more"])], partials: {} });
+  await store.jobs.finish(fence, COMPLETED, { ...words, onlyAtEnd: true });
+  const sighting = await store.lines.after(fence.jobId, 0, 0, ALL);
+  const texts = linesOf(sighting).map(({ bytes }) => new TextDecoder().decode(bytes));
+  assert.deepEqual([sighting.state, sighting.partials, texts], ["completed", [], ["whole", "half and more"]]);
+});
