@@ -172,7 +172,7 @@ async function onThreads(pool: SolverPool): Promise<Sample> {
     integrator: LOOSE,
   });
   const begun = performance.now();
-  const blocks = await solveAll(pool, request, STARTS.length, () => 300_000, () => {});
+  const blocks = await solveAll(pool, request, STARTS, { budgetMs: 300_000, onProgress: () => {} });
   const ms = performance.now() - begun;
   const drifts = blocks.flatMap(({ values, starts }) =>
     starts.map((_, k) => driftOf(values, 2 * ROWS * k, 2 * ROWS * (k + 1) - 2))

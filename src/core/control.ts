@@ -12,6 +12,9 @@ export const CONTROL_FD = 3;
 /** Visible ASCII and spaces: a media type becomes a header of an answer. */
 export const MEDIA_TYPE = /^[\x20-\x7e]{1,200}$/;
 
+/** Of one message of progress, as each of them stays in the database. */
+const COUNTS_MAX = 16;
+
 /** Made at its first use, as most programs never say anything here. */
 export const ControlMessage = z.lazy(() =>
   z.discriminatedUnion("type", [
@@ -19,6 +22,9 @@ export const ControlMessage = z.lazy(() =>
       type: z.literal("progress"),
       fraction: z.number().min(0).max(1),
       message: z.string().max(500).optional(),
+      /** Numbers that go with it, such as rows or bytes so far. */
+      counts: z.record(z.string().min(1).max(64), z.number())
+        .refine((counts) => Object.keys(counts).length <= COUNTS_MAX).optional(),
     }),
     z.strictObject({
       type: z.literal("event"),

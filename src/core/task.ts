@@ -32,8 +32,11 @@ export interface TaskContext {
   readonly clock: Clock;
   /** Writes one line; a newline is added. Resolves when the bytes have left this process. */
   log(text: string, stream?: StreamName): Promise<void>;
-  /** How far the work is, 0 to 1, with an optional word about what is being done now. */
-  progress(fraction: number, message?: string): Promise<void>;
+  /**
+   * How far the work is, 0 to 1, with an optional word about what is being done now, and up to 16 numbers that go with it,
+   * such as steps or bytes so far.
+   */
+  progress(fraction: number, message?: string, counts?: Readonly<Record<string, number>>): Promise<void>;
   /** Adds a fact to the job's events. `kind` is lower_snake_case; `data` must be JSON. */
   event(kind: string, data: unknown): Promise<void>;
   /** Leaves a named file. The name is relative with forward slashes; the media type is guessed from it. */

@@ -90,7 +90,7 @@ export class Reports {
   async #take(message: ControlMessage): Promise<void> {
     switch (message.type) {
       case "progress":
-        return await this.#progress(message.fraction, message.message);
+        return await this.#progress(message);
       case "event":
         return await this.#taskEvent(message.kind, message.data);
       case "artifact":
@@ -106,10 +106,10 @@ export class Reports {
     }
   }
 
-  async #progress(fraction: number, message?: string): Promise<void> {
+  async #progress({ type: _, ...data }: Extract<ControlMessage, { type: "progress" }>): Promise<void> {
     // Each one is an event that stays; what is above the bound is counted and told at the end.
     if (++this.#progressEvents > LIMITS.progressEventsMax) return;
-    await this.#write("progress", { fraction, ...(message === undefined ? {} : { message }) });
+    await this.#write("progress", data);
   }
 
   async #taskEvent(kind: string, data: unknown): Promise<void> {

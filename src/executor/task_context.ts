@@ -20,8 +20,13 @@ export function taskContext(
   return {
     ...identity,
     log: (text, stream = "stdout") => outlet.log(stream, encoder.encode(`${text}\n`)),
-    progress: (fraction, message) =>
-      outlet.send({ type: "progress", fraction, ...(message === undefined ? {} : { message }) }),
+    progress: (fraction, message, counts) =>
+      outlet.send({
+        type: "progress",
+        fraction,
+        ...(message === undefined ? {} : { message }),
+        ...(counts === undefined ? {} : { counts }),
+      }),
     event: (kind, data) => outlet.send({ type: "event", kind, data: data as never }),
     artifact: async (name, content, mediaType) => {
       const path = `${identity.directory}/.artifact-${++saved}`;

@@ -2,7 +2,6 @@ import { isGlassboxError } from "../core/errors.ts";
 import type { Socket, SocketHandler } from "../core/host.ts";
 import type { Job } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
-import { SOLVING_SHARE } from "../tasks/phase_portrait/limits.ts";
 import type { ServerContext } from "./context.ts";
 import { chunksOf } from "./portrait_chunks.ts";
 import { portraitStatus, resultOf, statusDocument } from "./portrait_documents.ts";
@@ -12,6 +11,18 @@ import type { Place } from "./watchers.ts";
 
 /** Between two messages of progress. */
 const PROGRESS_MS = 100;
+
+/** As the task tells it: initial conditions done, of how many, the steps that took, and where the running one is. */
+interface PortraitProgressEvent {
+  readonly fraction: number;
+  readonly message: string;
+  readonly counts: {
+    readonly done: number;
+    readonly total: number;
+    readonly steps: number;
+    readonly t: number;
+  };
+}
 
 /**
  * A socket in the words of the seed tool's clients: `status` on opening and at every change, `progress`, at the end
@@ -69,7 +80,7 @@ export class PortraitSocket implements SocketHandler {
   }
 
   #tellEvent(socket: Socket, event: Extract<WatchMessage, { type: "event" }>): void {
-    if (event.kind === "progress") return this.#tellProgress(socket, event.data as { fraction: number });
+    if (event.kind === "progress") return this.#tellProgress(socket, event.data as PortraitProgressEvent);
     const status = STATUS_AFTER[event.kind];
     if (status === undefined || status === this.#status) return;
     this.#status = status;
@@ -77,19 +88,12 @@ export class PortraitSocket implements SocketHandler {
     socket.send(JSON.stringify({ type: "status", ...payload, payload }));
   }
 
-  #tellProgress(socket: Socket, { fraction, message }: { fraction: number; message?: string }): void {
+  #tellProgress(socket: Socket, { fraction, message, counts }: PortraitProgressEvent): void {
     const now = this.#context.host.clock.monotonicMs();
     // A watcher that takes nothing is not sent what will be old.
     if (now - this.#toldAtMs < PROGRESS_MS || socket.bufferedBytes > LIMITS.watcherBufferBytesMax) return;
     this.#toldAtMs = now;
-    const total = (this.#job.input as { initial_conditions?: unknown[] }).initial_conditions?.length ?? 1;
-    const payload = {
-      job_id: this.#job.id,
-      done: Math.min(total, (fraction / SOLVING_SHARE) * total),
-      total,
-      fraction,
-      message: message ?? null,
-    };
+    const payload = { job_id: this.#job.id, ...counts, fraction, message };
     socket.send(JSON.stringify({ type: "progress", payload }));
   }
 

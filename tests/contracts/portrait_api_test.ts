@@ -405,6 +405,9 @@ Deno.test("The API that portrait clients know", async (t) => {
       const progress = messages.find(({ type }) => type === "progress")!.payload;
       assert.deepEqual({ id: progress.job_id, total: progress.total }, { id, total: 1 });
       assert.ok(progress.fraction >= 0 && progress.fraction < 1 && progress.done < 1);
+      const { steps, t } = progress;
+      assert.ok(Number.isInteger(steps) && steps > 0, `${steps} steps`);
+      assert.equal(progress.done, t / ENDLESS.timespan[1]!);
       assert.ok(took < 1500, `it took ${took} ms`);
       const again = await send(id);
       assert.equal(again.status, 202);

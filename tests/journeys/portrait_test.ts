@@ -155,7 +155,10 @@ for (const program of programs()) {
     assert.ok(
       progress.every(({ fraction, message }) => fraction >= 0 && fraction < 1 && message === "solving"),
     );
-    assert.ok(progress.at(-1)!.fraction > progress[0]!.fraction);
+    const [first, last] = [progress[0]!, progress.at(-1)!];
+    assert.ok(last.fraction > first.fraction);
+    assert.ok(last.counts.steps > first.counts.steps && last.counts.t > first.counts.t);
+    assert.deepEqual(Object.keys(last.counts).sort(), ["done", "steps", "t", "total"]);
   });
 
   Deno.test(`run phase-portrait ${name} stops within a second when it is interrupted`, async () => {

@@ -54,12 +54,13 @@ export const phasePortrait = defineTask({
 function progressTo(context: TaskContext): (progress: PortraitProgress) => void {
   const began = performance.now();
   let last = -Infinity, lastMessage = "";
-  return ({ done, total, message }) => {
+  return ({ message, ...counts }) => {
     const now = performance.now(), pause = now - began < 30_000 ? 100 : 500;
     if (now - last < pause && message === lastMessage) return;
     [last, lastMessage] = [now, message];
+    const { done, total } = counts;
     const fraction = message === "solving" ? (SOLVING_SHARE * done) / total : (1 + SOLVING_SHARE) / 2;
-    void context.progress(Math.min(1, Math.max(0, fraction)), message);
+    void context.progress(Math.min(1, Math.max(0, fraction)), message, counts);
   };
 }
 

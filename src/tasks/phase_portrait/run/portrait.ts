@@ -1,6 +1,6 @@
 import type { Basins } from "../analyse/basins.ts";
 import type { PortraitRequest } from "../request.ts";
-import { SolverPool } from "../worker/pool.ts";
+import { type Report, SolverPool } from "../worker/pool.ts";
 import type { Analysis } from "./analyse.ts";
 import { type Setup, setUp } from "./setup.ts";
 import type { SolvedBlock } from "./solve_block.ts";
@@ -20,6 +20,10 @@ export interface PortraitProgress {
   /** Initial conditions done, with the parts of those that are being solved. */
   readonly done: number;
   readonly total: number;
+  /** Steps tried so far, of all trajectories. */
+  readonly steps: number;
+  /** Where the trajectory is that was heard of last. */
+  readonly t: number;
   readonly message: string;
 }
 
@@ -31,8 +35,10 @@ export interface PortraitOptions {
   readonly threads?: number;
 }
 
-/** The fewest initial conditions that a thread is sent, as each message costs as much as solving a few. */
-const BLOCK_LEAST = 16;
+/** A thread of its own is worth its start from so many initial conditions on. */
+const STARTS_PER_THREAD = 16;
+/** The fewest of a block: a thread that takes the last one keeps the others waiting for so long. */
+const BLOCK_LEAST = 4;
 /** The most, so that progress is told and a cancelled job's rows are not all in one place. */
 const BLOCK_MOST = 250;
 const THREADS_MAX = 8;
@@ -43,18 +49,22 @@ const ANALYSIS_MS = 30_000;
 export async function makePortrait(request: PortraitRequest, options: PortraitOptions): Promise<Solved> {
   const setup = setUp(request), total = setup.starts.length;
   const threads = options.threads ?? Math.min(THREADS_MAX, navigator.hardwareConcurrency || 1);
-  const pool = new SolverPool(Math.max(1, Math.min(threads, Math.ceil(total / BLOCK_LEAST))));
+  const pool = new SolverPool(Math.max(1, Math.min(threads, Math.ceil(total / STARTS_PER_THREAD))));
   const cancel = () => pool.cancel();
   options.signal.addEventListener("abort", cancel);
   if (options.signal.aborted) cancel();
   try {
     const began = performance.now();
-    const left = () => Math.max(0, options.budgetMs - (performance.now() - began));
-    const solved = await solveAll(pool, request, total, left, options.onProgress);
-    const wallMs = performance.now() - began;
-    const analysis = options.signal.aborted
-      ? null
-      : await analyseAll(pool, request, solved, Math.min(ANALYSIS_MS, left()), total, options.onProgress);
+    const solved = await solveAll(pool, request, setup.starts, options);
+    const wallMs = performance.now() - began, left = Math.max(0, options.budgetMs - wallMs);
+    const analysis = options.signal.aborted ? null : await analyseAll(
+      pool,
+      request,
+      solved,
+      Math.min(ANALYSIS_MS, left),
+      request.timespan[1],
+      options.onProgress,
+    );
     return { setup, blocks: solved, analysis, wallMs };
   } finally {
     options.signal.removeEventListener("abort", cancel);
@@ -62,32 +72,47 @@ export async function makePortrait(request: PortraitRequest, options: PortraitOp
   }
 }
 
-/** Solves all initial conditions in blocks, on whichever threads of the pool are free; the blocks come in their order. */
+/** Solves all initial conditions in blocks, which the threads of the pool take one by one; the blocks come in their order. */
 export async function solveAll(
   pool: SolverPool,
-  request: PortraitRequest,
-  total: number,
-  left: () => number,
-  onProgress: PortraitOptions["onProgress"],
+  { initial_conditions: _, ...request }: PortraitRequest,
+  starts: readonly (readonly number[] | Float64Array)[],
+  { budgetMs, onProgress }: Pick<PortraitOptions, "budgetMs" | "onProgress">,
 ): Promise<SolvedBlock[]> {
-  const bounds = blockBounds(total, pool.size), done = new Float64Array(bounds.length);
-  const solving = bounds.map(async ([from, to], index) => {
-    const report = (part: number) => {
-      done[index] = part;
-      onProgress({ done: done.reduce((sum, value) => sum + value, 0), total, message: "solving" });
-    };
-    const block = await solvedBlock(pool, request, from, to, left, report);
-    report(to - from);
-    return block;
-  });
-  return await Promise.all(solving);
+  const bounds = blockBounds(starts.length, pool.size), blocks: SolvedBlock[] = [];
+  const order = { kind: "solve", request, budgetMs, starts: sharedRows(starts), bounds } as const;
+  const next = new SharedArrayBuffer(4);
+  const threads = Array.from(
+    { length: Math.min(pool.size, bounds.length) },
+    () => ({ done: 0, steps: 0, t: 0 }),
+  );
+  const sum = (name: "done" | "steps") => threads.reduce((sum, thread) => sum + thread[name], 0);
+  const solving = threads.map((thread) =>
+    pool.run({ ...order, next }, (report) => {
+      if (report.kind === "block") blocks.push(report.block);
+      if (report.kind !== "progress") return;
+      Object.assign(thread, report.progress);
+      const { t } = thread, total = starts.length;
+      onProgress({ done: sum("done"), steps: sum("steps"), t, total, message: "solving" });
+    })
+  );
+  await Promise.all(solving);
+  return blocks.sort((one, other) => one.from - other.from);
+}
+
+/** In memory that all threads read: a message with rows would be copied for each. */
+function sharedRows(rows: readonly (readonly number[] | Float64Array)[]): Float64Array<SharedArrayBuffer> {
+  const n = rows[0]!.length;
+  const numbers = new Float64Array(new SharedArrayBuffer(rows.length * n * Float64Array.BYTES_PER_ELEMENT));
+  rows.forEach((row, index) => numbers.set(row, index * n));
+  return numbers;
 }
 
 /**
  * Where blocks begin and end: large ones first, then smaller and smaller ones, so that few messages are sent and
  * all threads still end together when some are slower (guided self-scheduling).
  */
-export function blockBounds(total: number, threads: number): [from: number, to: number][] {
+function blockBounds(total: number, threads: number): [from: number, to: number][] {
   const bounds: [number, number][] = [];
   for (let from = 0; from < total;) {
     const share = Math.ceil((total - from) / (2 * threads));
@@ -98,29 +123,12 @@ export function blockBounds(total: number, threads: number): [from: number, to: 
   return bounds;
 }
 
-/** A thread is sent its own initial conditions only. */
-async function solvedBlock(
-  pool: SolverPool,
-  request: PortraitRequest,
-  from: number,
-  to: number,
-  left: () => number,
-  report: (done: number) => void,
-): Promise<SolvedBlock> {
-  const rows = request.initial_conditions?.slice(from, to);
-  const part = rows === undefined ? request : { ...request, initial_conditions: rows };
-  const order = { kind: "solve", request: part, from: 0, to: to - from } as const;
-  const answer = await pool.run(() => ({ ...order, budgetMs: left() }), report);
-  if (answer.kind !== "solved") throw new Error("The solver answered another question");
-  return { ...answer.block, from };
-}
-
 async function analyseAll(
   pool: SolverPool,
   request: PortraitRequest,
   blocks: readonly SolvedBlock[],
   budgetMs: number,
-  total: number,
+  t: number,
   onProgress: PortraitOptions["onProgress"],
 ): Promise<Analysis> {
   const n = blocks[0]!.low.length;
@@ -131,12 +139,15 @@ async function analyseAll(
       high[i] = Math.max(high[i]!, block.high[i]!);
     }
   }
-  const report = (_done: number, message = "analysing") => onProgress({ done: total, total, message });
-  const answer = await pool.run(() => ({ kind: "analyse", request, went: { low, high }, budgetMs }), report);
+  const total = blocks.reduce((sum, block) => sum + block.starts.length, 0);
+  const steps = blocks.reduce((sum, { counts }) => sum + counts.steps + counts.rejected, 0);
+  const tell = (message: string) => onProgress({ done: total, total, steps, t, message });
+  const hear = (report: Report) => void (report.kind === "analysing" && tell(report.what));
+  const answer = await pool.run({ kind: "analyse", request, went: { low, high }, budgetMs }, hear);
   if (answer.kind !== "analysed") throw new Error("The solver answered another question");
   const { analysis } = answer;
   if (request.analysis.basins === undefined) return analysis;
-  report(0, "basins");
-  const coloured = await pool.run(() => ({ kind: "basins", request, analysis, budgetMs }), report);
+  tell("basins");
+  const coloured = await pool.run({ kind: "basins", request, analysis, budgetMs }, hear);
   return { ...analysis, basins: (coloured as { basins: Basins | null }).basins };
 }

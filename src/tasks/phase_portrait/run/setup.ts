@@ -49,12 +49,13 @@ export function setUp(request: PortraitRequest): Setup {
   const atol = Array.isArray(integrator.atol)
     ? Float64Array.from(integrator.atol)
     : new Float64Array(n).fill(integrator.atol);
-  const own = [Float64Array.from(initialValuesOf(equations, parameters), (value) => value ?? 0)];
+  const given = request.initial_conditions;
+  const own = () => [Float64Array.from(initialValuesOf(equations, parameters), (value) => value ?? 0)];
   return {
     request,
     system,
     parameters,
-    starts: startsOf(request) ?? own,
+    starts: given === undefined ? own() : startsOf(given),
     ...rowTimes(request),
     ...chosen,
     rtol: Math.max(RTOL_LEAST, integrator.rtol),
@@ -70,13 +71,9 @@ export function allTimes({ forwardTimes, backwardTimes }: Setup): Float64Array {
   return Float64Array.from([...(shared ? before.subarray(0, -1) : before), ...forwardTimes]);
 }
 
-/** The same setup for other initial conditions, which a request of many sends a few at a time. */
-export function withStartsOf(setup: Setup, request: PortraitRequest): Setup {
-  return { ...setup, request, starts: startsOf(request) ?? setup.starts };
-}
-
-function startsOf({ initial_conditions: given }: PortraitRequest): Float64Array[] | undefined {
-  return given?.map((row) => Float64Array.from(row));
+/** Initial conditions as solvers take them. */
+export function startsOf(rows: readonly (readonly number[])[]): Float64Array[] {
+  return rows.map((row) => Float64Array.from(row));
 }
 
 /** How many numbers the rows of this request make. */

@@ -36,20 +36,31 @@ export interface SolvedBlock {
 /** Asked now and then whether to stop. */
 export type Stop = () => "timeout" | "cancelled" | null;
 
-/** Solves the initial conditions from `from` up to `to`; `progress` hears how many are done, with a part of the running one. */
+/** How far a block is: initial conditions done, with a part of the running one; steps tried so far; where the running one is. */
+export interface BlockProgress {
+  readonly done: number;
+  readonly steps: number;
+  readonly t: number;
+}
+
+/** Solves the initial conditions from `from` up to `to`. */
 export function solveBlock(
   setup: Setup,
   from: number,
   to: number,
   stop: Stop,
-  progress: (done: number) => void,
+  progress: (progress: BlockProgress) => void,
 ): SolvedBlock {
   const events = eventFunctions(setup), counts = newCounts(), solved: Solved[] = [];
   const rows = setup.forwardTimes.length + setup.backwardTimes.length;
   const all = new Float64Array((to - from) * rows * setup.system.dimension);
+  const [t0, tEnd] = setup.request.timespan;
   let length = 0;
   for (let index = from; index < to; index++) {
-    const share = (fraction: number) => progress(index - from + fraction);
+    const share = (t: number, steps: number) => {
+      const part = Math.abs((t - t0) / (tEnd - t0));
+      progress({ done: index - from + part, steps: triedIn(counts) + steps, t });
+    };
     const parts = solveStart(setup, setup.starts[index]!, events, stop, share, all.subarray(length));
     for (const part of parts) addCounts(counts, part.counts);
     const { start, values: some } = joined(parts, setup);
@@ -58,12 +69,16 @@ export function solveBlock(
       if (part.buffer !== all.buffer) all.set(part, length);
       length += part.length;
     }
-    progress(index - from + 1);
+    progress({ done: index - from + 1, steps: triedIn(counts), t: solved.at(-1)!.tStop });
   }
   const values = length === all.length ? all : all.slice(0, length);
   const drifts = conservedOf(setup, solved, values);
   const starts = solved.map((start, index) => ({ ...start, conserved: drifts?.[index] ?? null }));
   return { from, starts, values, ...boxOf(values, setup.system.dimension), counts };
+}
+
+function triedIn({ steps, rejected }: StepCounts): number {
+  return steps + rejected;
 }
 
 /** The smallest box that holds all rows. */
@@ -114,7 +129,7 @@ function solveStart(
   y0: Float64Array,
   events: readonly EventFunction[],
   stop: Stop,
-  share: (fraction: number) => void,
+  share: (t: number, steps: number) => void,
   into: Float64Array,
 ): Part[] {
   const walks: [Direction, Float64Array][] = [["backward", setup.backwardTimes], [
@@ -136,8 +151,8 @@ function solveStart(
       maxStep: setup.request.integrator.max_step,
       firstStep: setup.request.integrator.first_step,
       maxSteps: setup.request.integrator.max_steps,
-      stop: (t: number) => {
-        share((t - t0) / (last - t0));
+      stop: (t: number, steps: number) => {
+        share(t, steps);
         return stop();
       },
     };

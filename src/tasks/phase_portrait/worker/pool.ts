@@ -7,10 +7,12 @@ export type Order = WorkerOrder extends infer One
   ? One extends WorkerOrder ? Omit<One, "id" | "cancelFlag"> : never
   : never;
 
-type Answer = Exclude<WorkerWord, { kind: "progress" | "failed" }>;
+/** What comes before an answer. */
+export type Report = Extract<WorkerWord, { kind: "progress" | "block" | "analysing" }>;
+type Answer = Exclude<WorkerWord, Report | { kind: "failed" }>;
 
 interface Pending {
-  readonly onProgress: (done: number, message?: string) => void;
+  readonly onReport: (report: Report) => void;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
 }
@@ -29,14 +31,11 @@ export class SolverPool {
     this.#url = URL.createObjectURL(new Blob([workerSource()], { type: "text/javascript" }));
   }
 
-  /**
-   * Does an order on a free thread, a new one while there are fewer than `size`; waits when all are busy. The order is
-   * made when its turn has come, as what time it has depends on that.
-   */
-  async run(order: () => Order, onProgress: Pending["onProgress"] = () => {}): Promise<Answer> {
+  /** Does an order on a free thread, a new one while there are fewer than `size`; waits when all are busy. */
+  async run(order: Order, onReport: Pending["onReport"]): Promise<Answer> {
     const thread = await this.#free();
     try {
-      return await thread.run(order(), this.#flag, onProgress);
+      return await thread.run(order, this.#flag, onReport);
     } finally {
       thread.release();
     }
@@ -103,11 +102,11 @@ class Thread {
     this.#freed();
   }
 
-  run(order: Order, cancelFlag: SharedArrayBuffer, onProgress: Pending["onProgress"]): Promise<Answer> {
+  run(order: Order, cancelFlag: SharedArrayBuffer, onReport: Pending["onReport"]): Promise<Answer> {
     // A worker that was ended would keep silent for ever.
     if (this.#ended !== null) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
-      this.#pending = { onProgress, resolve, reject };
+      this.#pending = { onReport, resolve, reject };
       this.#worker.postMessage({ ...order, id: ++this.#next, cancelFlag });
     });
   }
@@ -120,10 +119,17 @@ class Thread {
   }
 
   #hear(word: WorkerWord): void {
-    if (word.kind === "progress") return this.#pending?.onProgress(word.done, word.message);
-    const pending = this.#pending;
+    switch (word.kind) {
+      case "progress":
+      case "block":
+      case "analysing":
+        return this.#pending?.onReport(word);
+      case "failed":
+        this.#pending?.reject(new GlassboxError("internal", word.message));
+        break;
+      default:
+        this.#pending?.resolve(word);
+    }
     this.#pending = null;
-    if (word.kind === "failed") pending?.reject(new GlassboxError("internal", word.message));
-    else pending?.resolve(word);
   }
 }

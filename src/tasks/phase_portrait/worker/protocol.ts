@@ -1,6 +1,6 @@
 import type { Analysis } from "../run/analyse.ts";
 import type { Basins } from "../analyse/basins.ts";
-import type { SolvedBlock } from "../run/solve_block.ts";
+import type { BlockProgress, SolvedBlock } from "../run/solve_block.ts";
 import type { PortraitRequest } from "../request.ts";
 import type { View } from "../analyse/view.ts";
 
@@ -8,6 +8,7 @@ import type { View } from "../analyse/view.ts";
 export type WorkerOrder =
   & {
     readonly id: number;
+    /** Without initial conditions in an order to solve, which has them as numbers. */
     readonly request: PortraitRequest;
     /** It stops by itself after so long. */
     readonly budgetMs: number;
@@ -15,15 +16,25 @@ export type WorkerOrder =
     readonly cancelFlag?: SharedArrayBuffer;
   }
   & (
-    | { readonly kind: "solve"; readonly from: number; readonly to: number }
+    | {
+      readonly kind: "solve";
+      /** All initial conditions, a row after the other. */
+      readonly starts: Float64Array<SharedArrayBuffer>;
+      /** Where blocks of initial conditions begin and end. */
+      readonly bounds: readonly (readonly [from: number, to: number])[];
+      /** Int32: the first block that no thread has taken. Whoever is ready takes it, without asking. */
+      readonly next: SharedArrayBuffer;
+    }
     | { readonly kind: "analyse"; readonly went: View }
     | { readonly kind: "basins"; readonly analysis: Analysis }
   );
 
-/** What a worker says. */
+/** What a worker says; `progress` is about all blocks of this order that it has taken. */
 export type WorkerWord =
-  | { readonly id: number; readonly kind: "progress"; readonly done: number; readonly message?: string }
-  | { readonly id: number; readonly kind: "solved"; readonly block: SolvedBlock }
+  | { readonly id: number; readonly kind: "progress"; readonly progress: BlockProgress }
+  | { readonly id: number; readonly kind: "analysing"; readonly what: string }
+  | { readonly id: number; readonly kind: "block"; readonly block: SolvedBlock }
+  | { readonly id: number; readonly kind: "solved" }
   | { readonly id: number; readonly kind: "analysed"; readonly analysis: Analysis }
   | { readonly id: number; readonly kind: "coloured"; readonly basins: Basins | null }
   | { readonly id: number; readonly kind: "failed"; readonly message: string };

@@ -1,6 +1,6 @@
 import { analyse, analyseBasins } from "../run/analyse.ts";
-import { type Setup, setUp, withStartsOf } from "../run/setup.ts";
-import { solveBlock, type Stop } from "../run/solve_block.ts";
+import { type Setup, setUp, startsOf } from "../run/setup.ts";
+import { type BlockProgress, solveBlock, type SolvedBlock, type Stop } from "../run/solve_block.ts";
 import type { WorkerOrder, WorkerWord } from "./protocol.ts";
 
 /** Between two words of progress. */
@@ -15,21 +15,22 @@ export function serveOrder(
 ): void {
   const { id } = order;
   try {
-    const setup = setupOf(order), stop = stopOf(order), tell = throttled();
-    const progress = (done: number, message?: string) =>
-      tell(() => say({ id, kind: "progress", done, ...(message === undefined ? {} : { message }) }));
+    const setup = setupOf(order), stop = stopOf(order);
     switch (order.kind) {
       case "solve": {
-        const block = solveBlock(setup, order.from, order.to, stop, progress);
-        return say({ id, kind: "solved", block }, [block.values.buffer as ArrayBuffer]);
+        const tell = throttled();
+        const progress = (progress: BlockProgress) => tell(() => say({ id, kind: "progress", progress }));
+        solveBlocks(
+          order,
+          setup,
+          stop,
+          progress,
+          (block) => say({ id, kind: "block", block }, [block.values.buffer as ArrayBuffer]),
+        );
+        return say({ id, kind: "solved" });
       }
       case "analyse": {
-        const analysis = analyse(
-          setup,
-          order.went,
-          stop,
-          (what) => say({ id, kind: "progress", done: 0, message: what }),
-        );
+        const analysis = analyse(setup, order.went, stop, (what) => say({ id, kind: "analysing", what }));
         return say({ id, kind: "analysed", analysis });
       }
       case "basins":
@@ -40,11 +41,44 @@ export function serveOrder(
   }
 }
 
-/** Blocks of one request come one after the other, each with its own initial conditions: it is compiled once. */
-function setupOf({ request }: WorkerOrder): Setup {
-  const key = JSON.stringify({ ...request, initial_conditions: request.initial_conditions === undefined });
+/** Takes one block after the other until there are none. */
+function solveBlocks(
+  { bounds, next }: Extract<WorkerOrder, { kind: "solve" }>,
+  setup: Setup,
+  stop: Stop,
+  progress: (progress: BlockProgress) => void,
+  solved: (block: SolvedBlock) => void,
+): void {
+  const taken = new Int32Array(next);
+  let doneBefore = 0, stepsBefore = 0;
+  for (;;) {
+    const [from, to] = bounds[Atomics.add(taken, 0, 1)] ?? [0, 0];
+    if (from === to) return;
+    const block = solveBlock(
+      setup,
+      from,
+      to,
+      stop,
+      ({ done, steps, t }) => progress({ done: doneBefore + done, steps: stepsBefore + steps, t }),
+    );
+    doneBefore += to - from;
+    stepsBefore += block.counts.steps + block.counts.rejected;
+    solved(block);
+  }
+}
+
+/** Orders about one system come one after the other, each with its own initial conditions: it is compiled once. */
+function setupOf(order: WorkerOrder): Setup {
+  const { initial_conditions: given, ...request } = order.request;
+  const key = JSON.stringify(request);
   if (prepared?.key !== key) prepared = { key, setup: setUp(request) };
-  return withStartsOf(prepared.setup, request);
+  const { setup } = prepared;
+  if (order.kind === "solve") return { ...setup, starts: rowsOf(order.starts, setup.system.dimension) };
+  return given === undefined ? setup : { ...setup, request: order.request, starts: startsOf(given) };
+}
+
+function rowsOf(numbers: Float64Array, n: number): Float64Array[] {
+  return Array.from({ length: numbers.length / n }, (_, k) => numbers.subarray(k * n, (k + 1) * n));
 }
 
 function stopOf({ budgetMs, cancelFlag }: WorkerOrder): Stop {
