@@ -8,6 +8,7 @@ import {
 } from "../../../tasks/phase_portrait/draw/portrait.ts";
 import type { Mark, Scene, Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import { byId } from "../element.ts";
+import { DRAFT_LENGTH_PX } from "./draft.ts";
 import type { Gestures, Place } from "./pointer.ts";
 import { QuickPortrait } from "./quick_portrait.ts";
 import type { Range } from "./settings.ts";
@@ -32,8 +33,8 @@ const GRAB_PX = 9;
 const ZOOM_LEAST = 1e-12;
 /** A picture moves when the one before it is not older. */
 const MOVING_MS = 400;
-/** Marks of trajectories from which on a moving picture is painted in the quick way. */
-const QUICK_FROM = 90;
+/** Trajectories from which on a moving picture is painted in the quick way. */
+const QUICK_FROM = 30;
 
 /** Where initial conditions are drawn, by which they can be taken hold of. */
 export type Handles = readonly Point[];
@@ -168,10 +169,12 @@ export class Plane implements Gestures {
     this.#picture.fit();
     const { canvas, width, height, ratio } = this.#picture;
     if (width === 0) return;
-    const layers = drawLayers(this.#portrait, this.#theme, { width, height, bare: true });
+    const isMoving = this.#isMoving(this.#portrait.trajectories?.length ?? 0);
+    const lengthMost = isMoving ? DRAFT_LENGTH_PX : Infinity;
+    const layers = drawLayers(this.#portrait, this.#theme, { width, height, bare: true, lengthMost });
     const painter = canvas.getContext("2d")!, { background } = this.#theme;
     const scene = (marks: readonly Mark[]) => ({ width, height, background, marks });
-    if (this.#isMoving(layers.trajectories)) this.#quick.paint(painter, layers, scene, ratio);
+    if (isMoving) this.#quick.paint(painter, layers, scene, ratio);
     else paintScene(painter, scene([...layers.ground, ...layers.trajectories]), ratio);
     paintMarks(painter, layers.top);
     this.#handlers.drawn();
@@ -179,11 +182,11 @@ export class Plane implements Gestures {
   }
 
   /** Pictures that follow each other fast are painted fast where they have much; the one that stays is painted well. */
-  #isMoving(trajectories: readonly Mark[]): boolean {
+  #isMoving(trajectories: number): boolean {
     clearTimeout(this.#restTimer);
     const now = performance.now(), isMoving = now - this.#paintedMs < MOVING_MS;
     this.#paintedMs = now;
-    if (!isMoving || trajectories.length < QUICK_FROM) return false;
+    if (!isMoving || trajectories < QUICK_FROM) return false;
     this.#restTimer = setTimeout(() => {
       this.#paintedMs = -Infinity;
       this.#frame.ask();

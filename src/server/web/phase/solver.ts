@@ -1,4 +1,5 @@
 import type { PortraitRequest } from "../../../tasks/phase_portrait/request.ts";
+import { DRAFT_LENGTH_PX } from "./draft.ts";
 import { Lane, type OrderBody } from "./lane.ts";
 import { joinTraced } from "./lines.ts";
 import type { Found, Part, Problem, Traced, Word } from "./protocol.ts";
@@ -6,11 +7,6 @@ import type { Found, Part, Problem, Traced, Word } from "./protocol.ts";
 /** From so many starts on they are shared among threads. */
 const SHARE_FROM = 48;
 const THREADS_MOST = 4;
-/**
- * While a hand moves, all lines together are so long at most: what is drawn each time sets how many pictures there are in
- * a second, and ways that are longer mostly go round where they went before.
- */
-const DRAFT_LENGTH_PX = 200_000;
 
 /** Solves in threads of the page. Only the newest question of each kind is answered. */
 export class Solver {

@@ -37,6 +37,8 @@ export interface PortraitSize {
   readonly height: number;
   /** Without title and legend, for a page that shows both beside the picture. */
   readonly bare?: boolean;
+  /** All trajectories together are so many pixels long at most, for pictures that are gone in a moment. */
+  readonly lengthMost?: number;
 }
 
 const MARGIN = { left: 76, right: 24, top: 44, bottom: 58 } as const;
@@ -87,7 +89,7 @@ export function drawLayers(portrait: Portrait, theme: Theme, size: PortraitSize)
       ...(portrait.field === undefined ? [] : drawField(portrait.field, axes, clip, theme, portrait.arrows)),
       ...drawNullclines(portrait, axes, clip, theme),
     ],
-    trajectories: drawTrajectories(portrait, axes, clip, theme),
+    trajectories: drawTrajectories(portrait, axes, clip, theme, size.lengthMost ?? Infinity),
     top: [
       ...drawSeparatrices(portrait, axes, clip, theme),
       ...drawCycles(portrait, axes, clip, theme),
@@ -196,11 +198,18 @@ function drawNullclines({ nullclines = [] }: Portrait, axes: Axes, clip: Clip, t
   );
 }
 
-function drawTrajectories(portrait: Portrait, axes: Axes, clip: Clip, theme: Theme): Mark[] {
-  const { trajectories = [], states } = portrait;
-  const many = trajectories.length > 40;
-  return trajectories.flatMap(({ states: path, startRow = 0 }, index): Mark[] => {
-    const points = screen(path, states.length, portrait.axes, axes);
+function drawTrajectories(
+  portrait: Portrait,
+  axes: Axes,
+  clip: Clip,
+  theme: Theme,
+  lengthMost: number,
+): Mark[] {
+  const { trajectories = [], states } = portrait, stride = states.length;
+  const many = trajectories.length > 40, share = lengthMost / trajectories.length;
+  return trajectories.flatMap(({ states: path, startRow: row = 0 }, index): Mark[] => {
+    const [from, to] = rowsWithin(share, path, row, stride, portrait.axes, axes), startRow = row - from;
+    const points = screen(path.subarray(from * stride, to * stride), stride, portrait.axes, axes);
     const color = theme.trajectories[index % theme.trajectories.length]!;
     const common = { color, clip, opacity: many ? 0.55 : 0.95 } as const;
     const line: Mark = { kind: "line", points, width: many ? 1 : 1.6, ...common };
@@ -221,6 +230,9 @@ function drawTrajectories(portrait: Portrait, axes: Axes, clip: Clip, theme: The
   });
 }
 
+/** An arrow head stands no further than this from the start. */
+const HEAD_FARTHEST_PX = 160;
+
 /** An arrow head in the middle of a line's length; null for a line that hardly moves. */
 function arrowHead(points: Float64Array, size: number): Float64Array | null {
   const count = points.length / 2 - 1;
@@ -231,9 +243,9 @@ function arrowHead(points: Float64Array, size: number): Float64Array | null {
     return Number.isFinite(length) ? length : 0;
   };
   let total = 0;
-  for (let index = 0; index < count; index++) total += lengthOf(index);
+  for (let index = 0; index < count && total < 2 * HEAD_FARTHEST_PX; index++) total += lengthOf(index);
   if (total < 4 * size) return null;
-  let left = Math.min(total / 2, 160), index = 0;
+  let left = Math.min(total / 2, HEAD_FARTHEST_PX), index = 0;
   while (index < count && (left -= lengthOf(index)) > 0) index++;
   if (index >= count) return null;
   const [x1, y1, x2, y2] = [0, 1, 2, 3].map((offset) => points[2 * index + offset]!) as [
@@ -289,6 +301,30 @@ function drawEquilibria(portrait: Portrait, axes: Axes, clip: Clip, theme: Theme
 function equilibriumFill(stability: string, theme: Theme): string {
   if (stability === "stable") return theme.text;
   return stability === "undecided" ? theme.frame : theme.background;
+}
+
+/** The rows about the start, forwards and backwards, that are so many pixels long at most in each direction. */
+function rowsWithin(
+  lengthMost: number,
+  states: Float64Array,
+  startRow: number,
+  stride: number,
+  [first, second]: readonly [number, number],
+  { x, y }: Axes,
+): [from: number, to: number] {
+  const count = Math.floor(states.length / stride);
+  if (lengthMost === Infinity) return [0, count];
+  const scaleX = Math.abs(pixelsPerUnit(x)), scaleY = Math.abs(pixelsPerUnit(y));
+  const walk = (step: 1 | -1) => {
+    let row = startRow, length = 0;
+    for (; row + step >= 0 && row + step < count && length < lengthMost; row += step) {
+      const at = row * stride, next = at + step * stride;
+      length += scaleX * Math.abs(states[next + first]! - states[at + first]!) +
+        scaleY * Math.abs(states[next + second]! - states[at + second]!);
+    }
+    return row;
+  };
+  return [walk(-1), walk(1) + 1];
 }
 
 /** States of a path as pixels of the plane. */
