@@ -34,13 +34,37 @@ async function play(first: number, count: number, stride: number, signal?: Abort
   }).output();
   const verdicts = new TextDecoder().decode(stdout).trim().split("\n").filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Verdict);
-  const isComplete = verdicts.length === count || verdicts.some(({ violations }) => violations.length > 0);
+  const isComplete = verdicts.length === count || verdicts.some(isBroken);
   if (isComplete || signal?.aborted) return verdicts;
   throw new Error(
     `The simulation ended with ${code} in world ${first + verdicts.length * stride}:\n${
       new TextDecoder().decode(stderr).slice(-4_000)
     }`,
   );
+}
+
+/** Some of a world's promises are never settled and stay for as long as their process: a new one is made in time. */
+const WORLDS_A_PROCESS = 2_500;
+
+/** Plays worlds in one process after the other, up to the first in which something is violated. */
+async function playMany(
+  first: number,
+  count: number,
+  stride: number,
+  signal: AbortSignal,
+): Promise<Verdict[]> {
+  const verdicts: Verdict[] = [];
+  while (verdicts.length < count && !signal.aborted) {
+    const portion = Math.min(WORLDS_A_PROCESS, count - verdicts.length);
+    const played = await play(first + verdicts.length * stride, portion, stride, signal);
+    verdicts.push(...played);
+    if (played.some(isBroken)) break;
+  }
+  return verdicts;
+}
+
+function isBroken({ violations }: Verdict): boolean {
+  return violations.length > 0;
 }
 
 /** What happened in a world, and how to see it again. */
@@ -60,13 +84,13 @@ Deno.test(`${ROUNDS} worlds of ${STEPS} steps come to rest with every invariant 
   const failed = new AbortController();
   const played = await Promise.all(Array.from({ length: players }, async (_, index) => {
     const count = Math.ceil((ROUNDS - index) / players);
-    const verdicts = await play(SEED + index, count, players, failed.signal);
+    const verdicts = await playMany(SEED + index, count, players, failed.signal);
     // One world is enough to look at; the others need not be played to their end.
-    if (verdicts.some(({ violations }) => violations.length > 0)) failed.abort();
+    if (verdicts.some(isBroken)) failed.abort();
     return verdicts;
   }));
   const verdicts = played.flat();
-  const broken = verdicts.filter(({ violations }) => violations.length > 0);
+  const broken = verdicts.filter(isBroken);
   assert.ok(broken.length === 0, broken.map(report).join("\n\n"));
   assert.equal(verdicts.length, ROUNDS);
   const jobs = verdicts.reduce((sum, verdict) => sum + verdict.jobs, 0);
