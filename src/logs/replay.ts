@@ -45,15 +45,20 @@ export async function replayKept(
     store: commit,
     onFailure: (error) => failure = { error },
   });
-  for (const { stream, from, more } of rest) {
-    if (!more) continue;
-    const cleaning = kept.cleaner?.() ?? Secrets.none.stream();
-    for await (const piece of host.files.readPieces(kept.files[stream], PIECE_BYTES, from)) {
-      await recorder.push(stream, cleaning.push(piece));
+  let last: Captured;
+  try {
+    for (const { stream, from, more } of rest) {
+      if (!more) continue;
+      const cleaning = kept.cleaner?.() ?? Secrets.none.stream();
+      for await (const piece of host.files.readPieces(kept.files[stream], PIECE_BYTES, from)) {
+        await recorder.push(stream, cleaning.push(piece));
+      }
+      await recorder.push(stream, cleaning.end());
     }
-    await recorder.push(stream, cleaning.end());
+  } finally {
+    // Also after a file that cannot be read: a commit that came later would meet whoever does all this again.
+    last = await recorder.close();
   }
-  const last = await recorder.close();
   // Thrown only now, as every promise of the recorder is settled: what was committed is found stored next time.
   if (failure !== null) throw (failure as { error: unknown }).error;
   return { last, totals: recorder.totals };

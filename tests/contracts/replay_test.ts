@@ -104,6 +104,40 @@ onEach("replayKept() goes on after the last stored line of each stream", async (
   assert.deepEqual([totals.lineCount, totals.droppedLines], [4, 0]);
 });
 
+onEach("replayKept() has no commit under way any more when a file cannot be read", async (db) => {
+  const dead = await died(db, { stdout: encode("a\nb\n"), stderr: encode("x\n") }, {});
+  const begun = Promise.withResolvers<void>(), goOn = Promise.withResolvers<void>();
+  const { files, clock } = storeHost();
+  const { jobId, epoch } = dead.fence;
+  const names = { stdout: `${db.directory}/stdout`, stderr: `${db.directory}/stderr` };
+  let isDone = false;
+  const replay = replayKept(
+    dead.store,
+    {
+      clock,
+      files: {
+        ...files,
+        info: (path) => files.info(path),
+        readPieces: async function* (path, size, from) {
+          if (path === names.stdout) return yield* files.readPieces(path, size, from);
+          await begun.promise;
+          setTimeout(goOn.resolve);
+          throw new Error("the disk is broken");
+        },
+      },
+    },
+    { jobId, epoch, outputBytesMax: 1000, files: names },
+    async (captured) => {
+      begun.resolve();
+      await goOn.promise;
+      await dead.store.jobs.recordOutput(dead.fence, captured);
+      isDone = true;
+    },
+  );
+  await assert.rejects(replay, /the disk is broken/);
+  assert.equal(isDone, true);
+});
+
 onEach("replayKept() may be cut off anywhere and done again", async (db) => {
   const random = randomOf(7);
   const text = Array.from({ length: 200_000 }, (_, n) => `line ${n} ${"x".repeat(random.int(0, 80))}`).join(
