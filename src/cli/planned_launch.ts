@@ -4,9 +4,10 @@ import { COMMANDS, launchLookups, type LaunchPlan, planLaunch } from "./launch_p
 /** The launch plan for these arguments here, with the files it may ask about read beforehand. */
 export async function plannedLaunch(host: Host, argv: readonly string[]): Promise<LaunchPlan> {
   const { environment, workingDirectory } = host.processes;
-  // A command's name decides alone: a start that is sure of its mode should touch no file for it.
+  // A command's name decides alone: a start that is sure of its mode should touch no file for it. Those of `kbase`
+  // work with a work directory, which is looked for.
   const first = argv[0];
-  const isCommand = first !== undefined && COMMANDS.includes(first);
+  const isCommand = first !== undefined && first !== "kbase" && COMMANDS.includes(first);
   const lookups = isCommand ? { files: [], texts: [] } : launchLookups(argv, workingDirectory);
   const files = new Set<string>();
   for (const path of lookups.files) {

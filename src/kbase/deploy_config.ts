@@ -44,7 +44,7 @@ auth-service-url-allow-insecure = {{ auth_service_url_allow_insecure }}
 export async function deployConfig(request: DeployConfigRequest): Promise<DeployConfig> {
   const { files, moduleDirectory } = request;
   const warnings: string[] = [];
-  const { values, source } = await templateValues(request, warnings);
+  const { values, source, isKnown } = await templateValues(request, warnings);
   const path = `${moduleDirectory}/deploy.cfg`;
   const template = moduleDirectory === null ? null : await textOf(files, path);
   if (template === null) {
@@ -53,7 +53,8 @@ export async function deployConfig(request: DeployConfigRequest): Promise<Deploy
     return { values: merged, file: null, told: `settings from ${source}, without a deploy.cfg`, warnings };
   }
   const text = render(template, values);
-  if (hasPlaceholders(template)) {
+  // Rendered from nothing, the template would be lost to a start that has settings.
+  if (isKnown && hasPlaceholders(template)) {
     await replace(files, path, template, text).catch((error) => {
       warnings.push(`Cannot write the rendered ${path}: ${messageOf(error)}`);
     });
@@ -77,7 +78,7 @@ function withSecure(
 async function templateValues(
   { files, environment, work }: DeployConfigRequest,
   warnings: string[],
-): Promise<{ values: ReadonlyMap<string, string>; source: string }> {
+): Promise<{ values: ReadonlyMap<string, string>; source: string; isKnown: boolean }> {
   const secure = secureParameters(environment);
   const path = work === null ? null : `${work}/config.properties`;
   const text = path === null ? null : await textOf(files, path);
@@ -85,11 +86,15 @@ async function templateValues(
     const properties = parseProperties(text);
     const section = properties.get("global");
     if (section === undefined) warnings.push(`${path} has no section [global]`);
-    return { values: new Map([...secure, ...section ?? []]), source: path! };
+    return { values: new Map([...secure, ...section ?? []]), source: path!, isKnown: true };
   }
   const endpoint = environment["KBASE_ENDPOINT"]?.replace(/\/+$/, "");
-  if (!endpoint) return { values: secure, source: "nowhere (no config.properties, no KBASE_ENDPOINT)" };
-  return { values: new Map([...fromEndpoint(endpoint, environment), ...secure]), source: "KBASE_ENDPOINT" };
+  if (!endpoint) {
+    const source = "nowhere (no config.properties, no KBASE_ENDPOINT)";
+    return { values: secure, source, isKnown: false };
+  }
+  const values = new Map([...fromEndpoint(endpoint, environment), ...secure]);
+  return { values, source: "KBASE_ENDPOINT", isKnown: true };
 }
 
 function fromEndpoint(

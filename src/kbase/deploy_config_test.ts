@@ -91,6 +91,14 @@ Deno.test("deployConfig() renders in place, keeps the template once, and may be 
   await assert.rejects(again.text("/kb/module/deploy.cfg.orig"));
 });
 
+Deno.test("deployConfig() leaves the template as it is when there is nothing to render it from", async () => {
+  const template = "[M]\nworkspace-url = {{ workspace_url }}\nx = 1\n";
+  const { config, text } = await configOf({ template });
+  assert.equal(await text("/kb/module/deploy.cfg"), template);
+  await assert.rejects(text("/kb/module/deploy.cfg.orig"));
+  assert.deepEqual([config.values["workspace-url"], config.values["x"]], ["", "1"]);
+});
+
 Deno.test("deployConfig() finds its section by KB_SERVICE_NAME, by module, or as the only one, and says so", async () => {
   const template = "[M]\nx = 1\n[N]\nx = 2\n";
   const chosen = async (module: Module) => {

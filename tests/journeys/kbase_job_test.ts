@@ -77,6 +77,15 @@ for (const program of programs()) {
     assert.equal(events.at(-1)?.kind, "finished");
   });
 
+  Deno.test(`async ${name} answers status as any module does, without a job`, async () => {
+    await using sandbox = await newSandbox(program);
+    const work = await makeWork(sandbox, { input: call("Glassbox.status", []) });
+    await using running = sandbox.start(["async"]);
+    assert.equal((await running.ended).code, 0);
+    const { id, result: [status] } = await readJson(join(work, "output.json"));
+    assert.deepEqual([id, status.state], [JOB_ID, "OK"]);
+  });
+
   Deno.test(`no argument ${name} runs a waiting input.json at once and never listens`, async () => {
     await using sandbox = await newSandbox(program);
     await makeWork(sandbox, method("gentle"));
