@@ -177,3 +177,19 @@ Deno.test("answer() takes a GET, and a body without a method, for a look whether
   const broken = await server.answer(new Request("http://x/", { method: "POST", body: "nonsense" }));
   assert.equal(broken.status, 500);
 });
+
+Deno.test("CallbackServer tells a sub-job of itself alone, and of a body that is no JSON what was wrong", async () => {
+  const { ask, calls, server } = playground();
+  await ask("Fine.f", [], { service_ver: "beta", context: { call_stack: [1, 2], mine: true } });
+  const { context } = calls[0]! as { context: { call_stack: { time: string }[] } };
+  const [{ time }] = context.call_stack as [{ time: string }];
+  assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/);
+  assert.deepEqual(context, {
+    service_ver: "beta",
+    call_stack: [{ method: "Fine.f", time, job_id: JOB_ID }],
+  });
+  const response = await server.answer(new Request("http://x/", { method: "POST", body: "{x" }));
+  const { error } = await response.json();
+  assert.deepEqual([response.status, error.code, error.message], [500, -32000, "Unexpected error"]);
+  assert.match(error.error, /JSON/);
+});
