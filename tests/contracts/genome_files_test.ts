@@ -297,6 +297,12 @@ Deno.test("the landscape of phenotypes is per genome, and may borrow the accurac
     reference_accuracies: [{ id: "zero", accuracy: 0.9 }, { id: "twin", accuracy: 0.5 }],
     has_accuracy: true,
   });
+  const short = {
+    ...reference,
+    genomes: [...reference.genomes, { id: "short", accuracy: 0.1, vector: [1] }],
+  };
+  const { genomes } = (await dashboardOf(rows, { reference: short })).summary_stats.phenotype_landscape;
+  assert.deepEqual([genomes[1].closest_experimental, genomes[1].jaccard_similarity], ["short", 1]);
 });
 
 Deno.test("reference genomes are sorted by code point, with defaults for what is null or missing", async () => {
