@@ -59,11 +59,14 @@ export async function deployConfig(request: DeployConfigRequest): Promise<Deploy
       warnings.push(`Cannot write the rendered ${path}: ${messageOf(error)}`);
     });
   }
-  const { name, section, why } = findSection(parseProperties(text), request);
+  const properties = parseProperties(text);
+  const { name, section, why } = findSection(properties, request);
   const told = name === null
     ? `settings from ${source}; deploy.cfg has ${why}`
     : `settings from ${source} through section [${name}] of deploy.cfg, ${why}`;
-  return { values: withSecure(section, values), file: path, told, warnings };
+  // As Python's configparser has it, every section begins with what [DEFAULT] says.
+  const whole = new Map([...properties.get("DEFAULT") ?? [], ...section]);
+  return { values: withSecure(whole, values), file: path, told, warnings };
 }
 
 /** Keys that were named nowhere in the file, such as secure parameters, are there under their own names. */
