@@ -10,12 +10,14 @@ export async function plannedLaunch(host: Host, argv: readonly string[]): Promis
   const isCommand = first !== undefined && first !== "kbase" && COMMANDS.includes(first);
   const lookups = isCommand ? { files: [], texts: [] } : launchLookups(argv, workingDirectory);
   const files = new Set<string>();
+  // A pipe that nobody writes to would hold the start up for ever.
+  const isFile = async (path: string) => (await host.files.info(path).catch(() => null))?.kind === "file";
   for (const path of lookups.files) {
-    if ((await host.files.info(path).catch(() => null))?.kind === "file") files.add(path);
+    if (await isFile(path)) files.add(path);
   }
   const texts = new Map<string, string>();
   for (const path of lookups.texts) {
-    const bytes = await host.files.read(path, 1024 * 1024).catch(() => null);
+    const bytes = await isFile(path) ? await host.files.read(path, 1024 * 1024).catch(() => null) : null;
     if (bytes !== null) texts.set(path, new TextDecoder().decode(bytes));
   }
   return planLaunch(argv, environment, {

@@ -137,6 +137,8 @@ async function replace(files: Files, path: string, before: string, after: string
 }
 
 async function textOf(files: Files, path: string): Promise<string | null> {
+  // A pipe that nobody writes to would hold the job up for ever.
+  if ((await files.info(path).catch(() => null))?.kind !== "file") return null;
   const bytes = await files.read(path, FILE_BYTES_MAX).catch(() => null);
   return bytes === null ? null : new TextDecoder().decode(bytes);
 }
