@@ -11,6 +11,8 @@ export interface CallbackServerOptions {
   /** The execution engine's id of the job. */
   readonly jobId: string;
   readonly provenance: Provenance;
+  /** Whether a caller may replace the job's provenance, as `CALLBACK_ALLOW_SET_PROVENANCE` allows in KBase. */
+  readonly allowsSetProvenance: boolean;
   /** Sub-jobs at once. */
   readonly limit: number;
   /** What carries out a module's methods; null for a module that nobody knows. */
@@ -86,7 +88,7 @@ export class CallbackServer {
       throw new CallbackError(-32000, `Illegal method name: ${method}`);
     }
     const { params } = document;
-    if (module === "CallbackServer") return this.#own(name, method);
+    if (module === "CallbackServer") return this.#own(name, method, params);
     if (name.startsWith("_check_job")) return this.#check(params);
     const submit = /^_(.+)_submit$/.exec(name)?.[1];
     const job = this.#start(`${module}.${submit ?? name}`, document);
@@ -94,12 +96,24 @@ export class CallbackServer {
     return await this.#awaited(job);
   }
 
-  #own(name: string, method: string): Response {
+  #own(name: string, method: string, params: unknown): Response {
+    const { provenance, allowsSetProvenance, clock } = this.#options;
     if (name === "get_provenance") {
       this.#countAnew();
-      return rpcResponse({ result: [this.#options.provenance.actions] });
+      return rpcResponse({ result: [provenance.actions] });
     }
-    if (name === "set_provenance") throw new CallbackError(-32000, "Setting provenance is not enabled");
+    if (name === "set_provenance") {
+      if (!allowsSetProvenance) throw new CallbackError(-32000, "Setting provenance is not enabled");
+      const [action, ...rest] = Array.isArray(params) ? params : [];
+      if (!isObject(action) || rest.length > 0) {
+        throw new CallbackError(
+          -32000,
+          "method params must be a list containing exactly one provenance action",
+        );
+      }
+      provenance.set(action, runnerTime(clock.nowMs()));
+      return rpcResponse({ result: [provenance.actions] });
+    }
     throw new CallbackError(-32601, `No such CallbackServer method: ${method}`);
   }
 

@@ -218,6 +218,7 @@ class Harness {
       uuid: () => random.uuid(),
       jobId: this.#jobId,
       provenance: this.#provenance,
+      allowsSetProvenance: this.#host.processes.environment["CALLBACK_ALLOW_SET_PROVENANCE"] === "true",
       limit,
       runnerOf: (module) => runners.get(module) ?? null,
       signal: this.#stop.signal,
