@@ -402,7 +402,7 @@ for (const program of programs()) {
     await writeFile(path, template);
     const ended = await sandbox.run(["async"]);
     assert.equal(ended.code, 0);
-    assert.equal(await readFile(path, "utf8"), "[Other]\nworkspace-url = https://ws\nb = https://kb\n");
+    assert.equal(await readFile(path, "utf8"), "[Other]\nworkspace-url = https://ws\nb = https://kb");
     assert.equal(await readFile(`${path}.orig`, "utf8"), template);
     assert.match(ended.err, /section \[Other\] of deploy\.cfg, the only one, as there is no \[Glassbox\]/);
     const again = await sandbox.run(["async"], { env: { KB_SERVICE_NAME: "Other" } });
