@@ -185,7 +185,11 @@ function planWithoutWords(
     const why = `${none}, KBASE_ENDPOINT is set and there is no KBase work directory`;
     return { mode: "kbase", why, action: KBASE_SERVICE, work };
   }
-  return { mode: "help", why: `${none}, and nothing here says what to run`, exitCode: EXIT.usage };
+  const isAnswered = work !== null && look.file(`${work}/input.json`) && look.file(`${work}/output.json`);
+  const what = isAnswered
+    ? `${work}/output.json answers the input.json beside it already: async runs it again`
+    : "nothing here says what to run";
+  return { mode: "help", why: `${none}, and ${what}`, exitCode: EXIT.usage };
 }
 
 function planJob(

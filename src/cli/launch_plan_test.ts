@@ -61,6 +61,12 @@ const HELP: LaunchPlan = {
   why: "no arguments, and nothing here says what to run",
   exitCode: 64,
 };
+const ANSWERED: LaunchPlan = {
+  mode: "help",
+  why:
+    "no arguments, and /kb/module/work/output.json answers the input.json beside it already: async runs it again",
+  exitCode: 64,
+};
 const ASYNC = 'argument "async"';
 const WAITING = "no arguments, and /kb/module/work/input.json is waiting without an output.json";
 const JOB_RUNNER = "no arguments, and /kb/module/kbase.yml says method-runner: jobRunner";
@@ -220,12 +226,12 @@ const ROWS: readonly [string, readonly string[], Surroundings, LaunchPlan][] = [
   ["there are no words and the job is done", [], {
     cwd: MODULE,
     files: [...JOB, "/kb/module/work/output.json"],
-  }, HELP],
+  }, ANSWERED],
   [
     "there are no words, the job is done and KBase service variables are set",
     [],
     { cwd: MODULE, files: [...JOB, "/kb/module/work/output.json"], env: { KBASE_ENDPOINT: "https://x" } },
-    HELP,
+    ANSWERED,
   ],
   [
     "there are no words and kbase.yml says jobRunner",

@@ -87,17 +87,17 @@ export class CallInProgress {
   /** The return values of a final job, or the RpcError that it ended with. */
   async outcome(job: Job): Promise<readonly unknown[]> {
     const { method } = this.#call;
-    const answer = answersInFile(method.work) ? await this.#answer() : null;
     if (job.state === "cancelled") {
       const why = job.cancel?.reason ? `: ${job.cancel.reason}` : "";
       throw new RpcError(RPC.server, `The job was cancelled${why}`);
     }
-    if (isObject(answer?.["error"])) throw answeredError(answer["error"]);
+    // Of a program that failed, its failure tells more than what is wrong with its half of an answer.
+    const unreadable = (error: unknown) => job.failure === null ? Promise.reject(error) : null;
+    const answer = answersInFile(method.work) ? await this.#answer().catch(unreadable) : null;
+    const error = answer?.["error"] ?? null;
+    if (error !== null) throw answeredError(isObject(error) ? error : { message: error });
     if (job.failure !== null) throw await this.#failure(job);
-    if (answer === null) return [job.result];
-    const result = answer["result"] ?? [];
-    if (Array.isArray(result)) return result;
-    throw new RpcError(RPC.server, "The program's output.json has a result that is not a list");
+    return answer === null ? [job.result] : answeredResult(answer);
   }
 
   /** Forgets the token and removes the files of the call; the job's row stays. */
@@ -130,8 +130,10 @@ export class CallInProgress {
       const bytes = await host.files.read(this.#files.output, ANSWER_BYTES_MAX);
       const what = "the program's output.json";
       const document = parseStrictJson(bytes, { what, bytesMax: ANSWER_BYTES_MAX, depthMax: 512 });
-      return isObject(document) ? confidential.secretsOf(this.#call.jobId).json(document) : null;
+      if (!isObject(document)) throw new RpcError(RPC.server, "The program's output.json holds no object");
+      return confidential.secretsOf(this.#call.jobId).json(document);
     } catch (error) {
+      if (error instanceof RpcError) throw error;
       if (!(error instanceof GlassboxError)) return null;
       throw new RpcError(RPC.server, error.message, { cause: error });
     }
@@ -147,6 +149,15 @@ export class CallInProgress {
     const kind = failure!.code === "invalid_input" ? RPC.params : RPC.server;
     return new RpcError(kind, failure!.message, { trace });
   }
+}
+
+/** The return values that a program wrote; an empty answer, and a null, stand for none. */
+function answeredResult(answer: Record<string, unknown>): readonly unknown[] {
+  const { result } = answer;
+  if (Array.isArray(result)) return result;
+  if (result === null || Object.keys(answer).length === 0) return [];
+  const what = result === undefined ? "neither a result nor an error" : "a result that is not a list";
+  throw new RpcError(RPC.server, `The program's output.json has ${what}`);
 }
 
 /** An error that a program of the module wrote itself, in the words it chose. */

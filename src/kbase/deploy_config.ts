@@ -44,7 +44,7 @@ auth-service-url-allow-insecure = {{ auth_service_url_allow_insecure }}
 export async function deployConfig(request: DeployConfigRequest): Promise<DeployConfig> {
   const { files, moduleDirectory } = request;
   const warnings: string[] = [];
-  const { values, source } = await templateValues(request, warnings);
+  const { values, source, isKnown } = await templateValues(request, warnings);
   const path = `${moduleDirectory}/deploy.cfg`;
   const template = moduleDirectory === null ? null : await textOf(files, path);
   if (template === null) {
@@ -53,16 +53,20 @@ export async function deployConfig(request: DeployConfigRequest): Promise<Deploy
     return { values: merged, file: null, told: `settings from ${source}, without a deploy.cfg`, warnings };
   }
   const text = render(template, values);
-  if (hasPlaceholders(template)) {
+  // Rendered from nothing, the template would be lost to a start that has settings.
+  if (isKnown && hasPlaceholders(template)) {
     await replace(files, path, template, text).catch((error) => {
       warnings.push(`Cannot write the rendered ${path}: ${messageOf(error)}`);
     });
   }
-  const { name, section, why } = findSection(parseProperties(text), request);
+  const properties = parseProperties(text);
+  const { name, section, why } = findSection(properties, request);
   const told = name === null
     ? `settings from ${source}; deploy.cfg has ${why}`
     : `settings from ${source} through section [${name}] of deploy.cfg, ${why}`;
-  return { values: withSecure(section, values), file: path, told, warnings };
+  // As Python's configparser has it, every section begins with what [DEFAULT] says.
+  const whole = new Map([...properties.get("DEFAULT") ?? [], ...section]);
+  return { values: withSecure(whole, values), file: path, told, warnings };
 }
 
 /** Keys that were named nowhere in the file, such as secure parameters, are there under their own names. */
@@ -77,7 +81,7 @@ function withSecure(
 async function templateValues(
   { files, environment, work }: DeployConfigRequest,
   warnings: string[],
-): Promise<{ values: ReadonlyMap<string, string>; source: string }> {
+): Promise<{ values: ReadonlyMap<string, string>; source: string; isKnown: boolean }> {
   const secure = secureParameters(environment);
   const path = work === null ? null : `${work}/config.properties`;
   const text = path === null ? null : await textOf(files, path);
@@ -85,11 +89,15 @@ async function templateValues(
     const properties = parseProperties(text);
     const section = properties.get("global");
     if (section === undefined) warnings.push(`${path} has no section [global]`);
-    return { values: new Map([...secure, ...section ?? []]), source: path! };
+    return { values: new Map([...secure, ...section ?? []]), source: path!, isKnown: true };
   }
   const endpoint = environment["KBASE_ENDPOINT"]?.replace(/\/+$/, "");
-  if (!endpoint) return { values: secure, source: "nowhere (no config.properties, no KBASE_ENDPOINT)" };
-  return { values: new Map([...fromEndpoint(endpoint, environment), ...secure]), source: "KBASE_ENDPOINT" };
+  if (!endpoint) {
+    const source = "nowhere (no config.properties, no KBASE_ENDPOINT)";
+    return { values: secure, source, isKnown: false };
+  }
+  const values = new Map([...fromEndpoint(endpoint, environment), ...secure]);
+  return { values, source: "KBASE_ENDPOINT", isKnown: true };
 }
 
 function fromEndpoint(
@@ -129,6 +137,8 @@ async function replace(files: Files, path: string, before: string, after: string
 }
 
 async function textOf(files: Files, path: string): Promise<string | null> {
+  // A pipe that nobody writes to would hold the job up for ever.
+  if ((await files.info(path).catch(() => null))?.kind !== "file") return null;
   const bytes = await files.read(path, FILE_BYTES_MAX).catch(() => null);
   return bytes === null ? null : new TextDecoder().decode(bytes);
 }

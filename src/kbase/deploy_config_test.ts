@@ -55,6 +55,10 @@ Deno.test("render() knows names in any case, defaults and nested conditions; wha
     ["{% if empty %}yes{% else %}no{% endif %}!", "no!"],
     ["{% if b %}{% if a %}in{% endif %}out{% endif %}.", "."],
     ["{% if a %}{% if b %}x{% else %}y{% endif %}{% else %}z{% endif %}", "y"],
+    ["{% if b %}1{% elif not empty %}2{% elif a %}3{% else %}4{% endif %}", "2"],
+    ["{% if a %}1{% elif a %}2{% else %}3{% endif %}{% else %}{% endif %}.", "1."],
+    ["a\n{%- if a -%}\n x {%- endif %} {{- a -}} y {# none #}\n\n", "ax1y \n"],
+    ["{{ empty|default('x') }}{{ empty|default('y', true) }}", "y"],
   ] as const;
   for (const [template, wanted] of rendered) assert.equal(render(template, values), wanted, template);
 });
@@ -85,10 +89,18 @@ Deno.test("deployConfig() renders in place, keeps the template once, and may be 
   const template = "[M]\nworkspace-url = {{ workspace_url }}\n";
   const properties = "[global]\nworkspace_url = https://w\n";
   const { text } = await configOf({ template, properties });
-  assert.equal(await text("/kb/module/deploy.cfg"), "[M]\nworkspace-url = https://w\n");
+  assert.equal(await text("/kb/module/deploy.cfg"), "[M]\nworkspace-url = https://w");
   assert.equal(await text("/kb/module/deploy.cfg.orig"), template);
   const again = await configOf({ template: await text("/kb/module/deploy.cfg"), properties });
   await assert.rejects(again.text("/kb/module/deploy.cfg.orig"));
+});
+
+Deno.test("deployConfig() leaves the template as it is when there is nothing to render it from", async () => {
+  const template = "[M]\nworkspace-url = {{ workspace_url }}\nx = 1\n";
+  const { config, text } = await configOf({ template });
+  assert.equal(await text("/kb/module/deploy.cfg"), template);
+  await assert.rejects(text("/kb/module/deploy.cfg.orig"));
+  assert.deepEqual([config.values["workspace-url"], config.values["x"]], ["", "1"]);
 });
 
 Deno.test("deployConfig() finds its section by KB_SERVICE_NAME, by module, or as the only one, and says so", async () => {
@@ -106,6 +118,8 @@ Deno.test("deployConfig() finds its section by KB_SERVICE_NAME, by module, or as
     "3",
     "section [Old] of deploy.cfg, the only one, as there is no [M]",
   ]);
+  const { config } = await configOf({ template: "[DEFAULT]\nx = 0\ny = 4\n[M]\nx = 1\n" });
+  assert.deepEqual([config.values["x"], config.values["y"]], ["1", "4"]);
   assert.deepEqual(await chosen({ template, module: "Z" }), [
     undefined,
     "deploy.cfg has 2 sections, but no [Z]",

@@ -1,4 +1,5 @@
 import type { KbaseAuthentication, KbaseType, TaskRegistry } from "../core/task.ts";
+import { VERSION } from "../core/version.ts";
 import type { Module } from "./module.ts";
 import { RPC, RpcError } from "./rpc_error.ts";
 
@@ -51,6 +52,19 @@ export class Methods {
     if (method !== undefined) return method;
     const known = this.list().map((known) => known.name).join(", ");
     throw new RpcError(RPC.method, null, { trace: `there are ${known}`, exitCode: 65 });
+  }
+
+  /**
+   * What `Module.status` returns, or null for any other call: every module answers it, without a token and without a
+   * job, unless it has a method of that name.
+   */
+  status(name: string, params: readonly unknown[]): readonly unknown[] | null {
+    const isStatus = name === `${moduleOf(name)}.status` && this.modules.has(moduleOf(name)) &&
+      !this.#byName.has(name);
+    if (!isStatus) return null;
+    if (params.length > 0) throw badArguments("too many arguments");
+    const version = this.module.version ?? VERSION;
+    return [{ state: "OK", message: "", version, git_url: "", git_commit_hash: "" }];
   }
 
   /** True when any method of the module wants to know who calls: then a job's token is checked before it runs. */

@@ -1,7 +1,6 @@
 import { parseStrictJson } from "../config/strict_json.ts";
 import { isFinal, type Job } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
-import { VERSION } from "../core/version.ts";
 import type { Confidential } from "../executor/confidential.ts";
 import { CallInProgress, type KbaseContext } from "../executor/kbase_call.ts";
 import type { DeployConfig } from "../kbase/deploy_config.ts";
@@ -105,20 +104,13 @@ export class KbaseService {
     const module = moduleOf(call.method);
     const name = call.method.slice(module.length + 1);
     if (name.startsWith("_check_job")) return [await this.#check(call, request)];
-    const isStatus = name === "status" && methods.modules.has(module) &&
-      !methods.list().some((method) => method.name === call.method);
-    if (isStatus) return this.#status(call);
+    const status = methods.status(call.method, call.params);
+    if (status !== null) return status;
     const [, later] = /^_(.+)_submit$/.exec(name) ?? [];
     const method = methods.get(later === undefined ? call.method : `${module}.${later}`);
     const caller = await this.#caller(method, request);
     if (later === undefined) return await (await this.#start(call, method, caller)).done;
     return [await this.#submit(call, method, caller)];
-  }
-
-  #status({ params }: RpcRequest): readonly unknown[] {
-    if (params.length > 0) throw new RpcError(RPC.params, "too many arguments");
-    const { version } = this.#deps.offer.methods.module;
-    return [{ state: "OK", message: "", version: version ?? VERSION, git_url: "", git_commit_hash: "" }];
   }
 
   /** Who calls, as `authentication` demands it; a token that a method does not ask for is not even looked at. */
@@ -254,6 +246,8 @@ export class KbaseService {
     const headers: Record<string, string> = {
       "content-type": "application/json",
       "cache-control": "no-store",
+      // Without a body of known length a server would send one in chunks.
+      ...(body === null && status !== 204 ? { "content-length": "0" } : {}),
     };
     if (this.#deps.offer.only) {
       headers["access-control-allow-origin"] = "*";

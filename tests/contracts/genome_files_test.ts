@@ -99,7 +99,7 @@ Deno.test("the tree tells of each genome what its rows say, with gaps where they
         genome: "G1",
         kind: "clade",
         size: 9,
-        ncbi_taxonomy: `${SPECIES};g__ ;s__Later`,
+        ncbi_taxonomy: `${SPECIES};g__ ;f __Family;s__Later`,
         checkm_completeness: 99.125,
         checkm_contamination: "n/a",
       },
@@ -133,8 +133,8 @@ Deno.test("the tree tells of each genome what its rows say, with gaps where they
     kind: "user",
   });
   assert.deepEqual(genome_metadata.G1, {
-    taxonomy: `${SPECIES};g__ ;s__Later`,
-    tax: { domain: "Bacteria", species: "Later" },
+    taxonomy: `${SPECIES};g__ ;f __Family;s__Later`,
+    tax: { domain: "Bacteria", species: "Later", family: "Family" },
     gtdb_tax: {},
     n_features: 9,
     ani_to_user: 98.5,
@@ -172,6 +172,14 @@ Deno.test("a user genome that the pangenome table knows has the clusters it says
   assert.deepEqual(made.tree_data.genome_ids, [USER, "G1"]);
   assert.equal(made.tree_data.linkage[0][2], 0);
   assert.equal(made.tree_data.stats.n_clusters, 1);
+});
+
+Deno.test("a user genome that is alone in the pangenome table has as many clusters as its features say", async () => {
+  const made = await dashboardOf({
+    user_feature: [feature("a", { pangenome_cluster: "k;m" })],
+    pangenome_feature: [member(USER, "k")],
+  });
+  assert.deepEqual(made.tree_data.stats, { n_genomes: 1, n_clusters: 2 });
 });
 
 Deno.test("reactions have defaults for what is empty, and their flux is rounded to six digits", async () => {
@@ -289,6 +297,12 @@ Deno.test("the landscape of phenotypes is per genome, and may borrow the accurac
     reference_accuracies: [{ id: "zero", accuracy: 0.9 }, { id: "twin", accuracy: 0.5 }],
     has_accuracy: true,
   });
+  const short = {
+    ...reference,
+    genomes: [...reference.genomes, { id: "short", accuracy: 0.1, vector: [1] }],
+  };
+  const { genomes } = (await dashboardOf(rows, { reference: short })).summary_stats.phenotype_landscape;
+  assert.deepEqual([genomes[1].closest_experimental, genomes[1].jaccard_similarity], ["short", 1]);
 });
 
 Deno.test("reference genomes are sorted by code point, with defaults for what is null or missing", async () => {

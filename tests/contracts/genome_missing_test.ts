@@ -64,6 +64,57 @@ Deno.test("an identity of 0 is none, and that with itself says nothing", async (
   assert.equal(made.summary_stats.comparison.closest_ani, 100);
 });
 
+Deno.test("an identity below 0 is one, and the largest of such is the closest", async () => {
+  const ani = [{ genome1: USER, genome2: "G1", ani: -2 }, { genome1: "G2", genome2: USER, ani: -1 }];
+  const made = await dashboardOf({ ani, pangenome_feature: [member("G1", "k")] });
+  assert.equal(made.tree_data.genome_metadata.G1.ani_to_user, -2);
+  assert.equal(made.summary_stats.comparison.closest_ani, -1);
+});
+
+Deno.test("phenotypes without a class leave the tree without them", async () => {
+  const made = await dashboardOf({
+    pangenome_feature: [member("G1", "k")],
+    genome_phenotype: [{ genome_id: "G1", phenotype_id: "p" }],
+  }, { schema: { genome_phenotype: "genome_id TEXT, phenotype_id TEXT" } });
+  assert.equal("phenotype" in made.tree_data.genome_metadata.G1, false);
+  assert.equal(made.summary_stats.growth_phenotypes, null);
+});
+
+Deno.test("NULL is one phenotype more, and one genome more that has a reaction, but no genome", async () => {
+  const made = await dashboardOf({
+    user_feature: [feature("a")],
+    gene_phenotype: ["p", null, null].map((phenotype_id) => ({
+      genome_id: USER,
+      gene_id: "a",
+      phenotype_id,
+    })),
+    genome_reaction: [USER, null, null, "G1", "G2"].map((genome_id) => ({
+      genome_id,
+      reaction_id: genome_id === "G2" ? "other" : "r",
+    })),
+  }, {
+    schema: {
+      gene_phenotype: without("gene_phenotype").replaceAll(" NOT NULL", "").replace(/,\s*PRIMARY KEY.*/s, ""),
+      genome_reaction: without("genome_reaction").replace(/,\s*PRIMARY KEY.*/s, ""),
+    },
+  });
+  assert.equal(made.genes_data[0][37], 2);
+  assert.equal(made.reactions_data.n_genomes, 3);
+  assert.equal(made.reactions_data.reactions.r.conservation, 1);
+});
+
+Deno.test("a gene id that repeats keeps its first place among those that hold a name, and means its last row", async () => {
+  const made = await dashboardOf({
+    user_feature: [
+      feature("xab", { start: 1 }),
+      feature("yab", { start: 2 }),
+      feature("xab", { start: 3, contig: "c2" }),
+    ],
+    genome_reaction: [{ genome_id: USER, reaction_id: "r", genes: "ab or xab" }],
+  });
+  assert.deepEqual(made.reactions_data.gene_index, { ab: [2, 1], xab: [2] });
+});
+
 Deno.test("ontology columns are known by their exact short name, but the tree names them as SQL does", async () => {
   const schema = { user_feature: SCHEMA.user_feature!.replace("ontology_KEGG", "ontology_kegg") };
   const made = await dashboardOf({

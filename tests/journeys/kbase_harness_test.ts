@@ -154,22 +154,31 @@ for (const program of programs()) {
       { pangenome_id: null, sqllite_tables_handle_ref: "KBH_2" },
       { pangenome_id: "none" },
     ]);
-    const ended = await sandbox.run(testArgs(sandbox, data));
+    // What else a caller sends is passed over, as the app that this one stands in for does.
+    const params = JSON.stringify({ ...JSON.parse(PARAMS), workspace_id: 1 });
+    const ended = await sandbox.run(testArgs(sandbox, data, params));
     assert.equal(ended.code, 0, ended.err);
+    assert.match(ended.err, /^ERROR: Skipped pangenome 2 \(unknown\)/m);
+    assert.match(ended.err, /^WARNING: Skipped pangenome 4 \(none\)/m);
     const { data: report } = await savedReport(sandbox);
     assert.deepEqual(report.warnings, [
       "Skipped pangenome 2 (unknown): the handle service knows no handle KBH_99",
       "Skipped pangenome 4 (none): it has no sqllite_tables_handle_ref, so there is no database to read",
     ]);
     assert.equal(report.html_links[0].name, "index.html");
-    assert.ok("pangenome_2_pangenome_2/heatmap/index.html" in await storedZip(sandbox));
+    const files = await storedZip(sandbox);
+    assert.ok("pangenome_2_pangenome_2/heatmap/index.html" in files);
+    const metadata = JSON.parse(
+      new TextDecoder().decode(files["pangenome_2_pangenome_2/heatmap/metadata.json"]),
+    );
+    assert.deepEqual([metadata.pangenome_id, metadata.genome_assembly], ["pangenome_2", "pangenome_2"]);
   });
 
   Deno.test(`kbase test ${name} says in EE2's words how a dashboard fails, and ends with 1`, async () => {
     const cases: [string, readonly Pangenome[], RegExp][] = [
       ['{"input_ref":"lab/tables"}', [ONE], /^Required parameter 'workspace_name' is missing$/],
       ['{"workspace_name":"lab","input_ref":null}', [ONE], /^Required parameter 'input_ref' is missing$/],
-      ["{}", [ONE], /^Required parameter 'workspace_name' is missing$/],
+      ["{}", [ONE], /^Required parameter 'input_ref' is missing$/],
       [PARAMS, [], /GenomeDataLakeTables object has no pangenome_data entries/],
       [
         PARAMS,

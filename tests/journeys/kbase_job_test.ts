@@ -23,6 +23,8 @@ glassbox:
       command: [sh, -c, 'echo almost >&2; echo "{\\"version\\":\\"1.1\\",\\"error\\":{\\"code\\":-32000,\\"name\\":\\"Server error\\",\\"message\\":\\"mine\\",\\"error\\":\\"trace\\"}}" > "$1"; exit 7', sh, "{output}"]
     silent:
       command: [sh, -c, "exit 3"]
+    answers:
+      command: [sh, -c, 'tr -d "[]" < "$1" | cut -c2- | sed "s/.$//" | base64 -d > "$2"; grep -q 7 "$2" && exit 7; exit 0', sh, "{params}", "{output}"]
     bytes:
       command: [sh, -c, "printf 'a\\\\377b\\\\n\\\\303\\\\251\\\\n'; printf end"]
     leaky:
@@ -75,6 +77,15 @@ for (const program of programs()) {
     assert.equal(job.task, "selftest");
     assert.equal(job.state, "completed");
     assert.equal(events.at(-1)?.kind, "finished");
+  });
+
+  Deno.test(`async ${name} answers status as any module does, without a job`, async () => {
+    await using sandbox = await newSandbox(program);
+    const work = await makeWork(sandbox, { input: call("Glassbox.status", []) });
+    await using running = sandbox.start(["async"]);
+    assert.equal((await running.ended).code, 0);
+    const { id, result: [status] } = await readJson(join(work, "output.json"));
+    assert.deepEqual([id, status.state], [JOB_ID, "OK"]);
   });
 
   Deno.test(`no argument ${name} runs a waiting input.json at once and never listens`, async () => {
@@ -228,6 +239,41 @@ for (const program of programs()) {
     assert.equal(error.error, null);
   });
 
+  Deno.test(`async ${name} takes no answer of a program for a success that is none`, async () => {
+    await using sandbox = await newSandbox(program);
+    const answers: [string, unknown, number][] = [
+      ["[1]", /holds no object/, 1],
+      ['{"error": "boo"}', /^boo$/, 1],
+      ['{"resutl": []}', /neither a result nor an error/, 1],
+      ['{"result": {}}', /a result that is not a list/, 1],
+      ["{7", /ended with exit code 7/, 7],
+      ['{"result": null}', [], 0],
+      ["{}", [], 0],
+      ['{"error": null, "result": [1]}', [1], 0],
+    ];
+    for (const [text, wanted, code] of answers) {
+      const work = await makeWork(sandbox, method("answers", [btoa(text)]));
+      const ended = await sandbox.run(["async"]);
+      assert.equal(ended.code, code, `${text}: ${ended.err}`);
+      if (wanted instanceof RegExp) assert.match((await failed(sandbox)).message, wanted);
+      else assert.deepEqual((await readJson(join(work, "output.json"))).result, wanted);
+    }
+  });
+
+  Deno.test(`no argument ${name} waits for no pipe in the place of a file`, async () => {
+    await using sandbox = await newSandbox(program);
+    const work = await makeWork(sandbox);
+    const pipes = [
+      join(work, "config.properties"),
+      join(sandbox.cwd, "kbase.yml"),
+      join(sandbox.cwd, "deploy.cfg"),
+    ];
+    await new Deno.Command("mkfifo", { args: pipes }).output();
+    const ended = await sandbox.run([]);
+    assert.equal(ended.code, 0, ended.err);
+    assert.match(ended.err, /^glassbox .*\nSTART Glassbox\.selftest/);
+  });
+
   Deno.test(`async ${name} writes valid UTF-8 only, each line whole, and stores the bytes as they were`, async () => {
     await using sandbox = await newSandbox(program);
     const work = await makeWork(sandbox, method("bytes"));
@@ -356,7 +402,7 @@ for (const program of programs()) {
     await writeFile(path, template);
     const ended = await sandbox.run(["async"]);
     assert.equal(ended.code, 0);
-    assert.equal(await readFile(path, "utf8"), "[Other]\nworkspace-url = https://ws\nb = https://kb\n");
+    assert.equal(await readFile(path, "utf8"), "[Other]\nworkspace-url = https://ws\nb = https://kb");
     assert.equal(await readFile(`${path}.orig`, "utf8"), template);
     assert.match(ended.err, /section \[Other\] of deploy\.cfg, the only one, as there is no \[Glassbox\]/);
     const again = await sandbox.run(["async"], { env: { KB_SERVICE_NAME: "Other" } });

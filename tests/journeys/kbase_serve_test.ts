@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { newSandbox, type Program, programs, type Sandbox, type Server } from "../support/glassbox.ts";
 import { eventually } from "../support/processes.ts";
 import { listJobs } from "../support/jobs.ts";
-import { authService, filesWith, TOKEN } from "../support/kbase.ts";
+import { authService, filesWith, makeWork, TOKEN } from "../support/kbase.ts";
 
 const MODULE = `
 module-name: Mine
@@ -120,6 +120,28 @@ for (const program of programs()) {
       const second = await post(url, { jsonrpc: "2.0", id: 1, method: "Mine.fails", params: [] });
       assert.deepEqual([second.body.error.data, "error" in second.body.error], ["last words", false]);
       assert.equal((await fetch(url)).status, 500);
+    });
+  });
+
+  Deno.test(`kbase serve ${name} takes its settings from the work directory, as every mode of a module does`, async () => {
+    await using sandbox = await newSandbox(program);
+    await using auth = authService({ [TOKEN]: "somebody" });
+    const config = { auth_service_url: auth.url, auth_service_url_allow_insecure: "true" };
+    await makeWork(sandbox, { input: null, token: null, config });
+    await using server = await serveModule(sandbox);
+    assert.match(server.text("stderr"), /settings from \S+\/work\/config\.properties/);
+    const { status, body } = await post(server.url, rpc("Mine.closed"), { authorization: TOKEN });
+    assert.deepEqual([status, "result" in body, auth.asked()], [200, true, 1]);
+  });
+
+  Deno.test(`kbase serve ${name} says of each answer how long it is, also of an empty one`, async () => {
+    await withService(program, async (url) => {
+      const notification = { ...rpc("Mine.open"), id: null };
+      for (const request of [{ method: "OPTIONS" }, { method: "POST", body: JSON.stringify(notification) }]) {
+        const response = await fetch(url, request);
+        assert.deepEqual([response.status, response.headers.get("content-length")], [200, "0"]);
+        assert.equal(await response.text(), "");
+      }
     });
   });
 

@@ -206,8 +206,13 @@ class JobLaunch {
       job: jobId,
       method: name,
     });
-    const method = methods.get().get(name);
     const params = jobParams(asked.params);
+    const status = methods.get().status(name, params);
+    if (status !== null) {
+      await this.#write(successDocument({ version: "1.1", id: this.#id }, status));
+      return EXIT.completed;
+    }
+    const method = methods.get().get(name);
     const caller = { token: token.get(), module: moduleOf(name) };
     for (const warning of config.warnings) await session.talk.say(warning);
     if (place.work !== null || config.file !== null) await session.talk.say(config.told);

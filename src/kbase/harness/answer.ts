@@ -33,12 +33,19 @@ export function rpcResponse(document: object, status = 200): Response {
   return new Response(JSON.stringify(document), { status, headers: { "content-type": "application/json" } });
 }
 
+export interface RpcServiceOptions {
+  /** What is told of the job to a method that saves. */
+  readonly call: StandInCall;
+  readonly isAllowed: (method: string) => boolean;
+  /** True for a service that words its errors as KBase's Java servers do. */
+  readonly isJava?: boolean;
+}
+
 /** One JSON-RPC service over HTTP, made of a stand-in. */
 export async function answerRpc(
   request: Request,
   methods: StandIn,
-  call: StandInCall,
-  isAllowed: (method: string) => boolean,
+  { call, isAllowed, isJava = false }: RpcServiceOptions,
 ): Promise<Response> {
   let id: unknown;
   try {
@@ -56,7 +63,8 @@ export async function answerRpc(
     const params = Array.isArray(document["params"]) ? document["params"] : [];
     return rpcResponse({ version: "1.1", id, result: await method(params, call) });
   } catch (error) {
-    return rpcResponse({ version: "1.1", id, error: errorFields(error) }, 500);
+    const fields = errorFields(error);
+    return rpcResponse({ version: "1.1", id, error: isJava ? javaFields(fields) : fields }, 500);
   }
 }
 
@@ -65,4 +73,9 @@ export function errorFields(error: unknown): { name: string; code: number; messa
   const message = error instanceof Error ? error.message : String(error);
   const [code, name] = error instanceof RpcError ? [error.code, error.name] : [-32500, "JSONRPCError"];
   return { name, code, message, error: message };
+}
+
+/** Java's servers have one name for all errors, and a code of their own for what a method throws. */
+function javaFields(fields: ReturnType<typeof errorFields>): ReturnType<typeof errorFields> {
+  return { ...fields, name: "JSONRPCError", code: fields.code === RPC.server[0] ? -32500 : fields.code };
 }

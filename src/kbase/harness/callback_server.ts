@@ -11,6 +11,8 @@ export interface CallbackServerOptions {
   /** The execution engine's id of the job. */
   readonly jobId: string;
   readonly provenance: Provenance;
+  /** Whether a caller may replace the job's provenance, as `CALLBACK_ALLOW_SET_PROVENANCE` allows in KBase. */
+  readonly allowsSetProvenance: boolean;
   /** Sub-jobs at once. */
   readonly limit: number;
   /** What carries out a module's methods; null for a module that nobody knows. */
@@ -61,10 +63,9 @@ export class CallbackServer {
   }
 
   async answer(request: Request): Promise<Response> {
-    const document: unknown = request.method === "POST" ? await request.json().catch(() => undefined) : {};
-    if (document === undefined) return refused(new CallbackError(-32000, "Unexpected error"));
-    if (!isObject(document) || document["method"] === undefined) return rpcResponse([{}]);
     try {
+      const document: unknown = request.method === "POST" ? await request.json() : {};
+      if (!isObject(document) || document["method"] === undefined) return rpcResponse([{}]);
       return await this.#answerCall(String(document["method"]), document);
     } catch (error) {
       return refused(error);
@@ -87,7 +88,7 @@ export class CallbackServer {
       throw new CallbackError(-32000, `Illegal method name: ${method}`);
     }
     const { params } = document;
-    if (module === "CallbackServer") return this.#own(name, method);
+    if (module === "CallbackServer") return this.#own(name, method, params);
     if (name.startsWith("_check_job")) return this.#check(params);
     const submit = /^_(.+)_submit$/.exec(name)?.[1];
     const job = this.#start(`${module}.${submit ?? name}`, document);
@@ -95,12 +96,24 @@ export class CallbackServer {
     return await this.#awaited(job);
   }
 
-  #own(name: string, method: string): Response {
+  #own(name: string, method: string, params: unknown): Response {
+    const { provenance, allowsSetProvenance, clock } = this.#options;
     if (name === "get_provenance") {
       this.#countAnew();
-      return rpcResponse({ result: [this.#options.provenance.actions] });
+      return rpcResponse({ result: [provenance.actions] });
     }
-    if (name === "set_provenance") throw new CallbackError(-32000, "Setting provenance is not enabled");
+    if (name === "set_provenance") {
+      if (!allowsSetProvenance) throw new CallbackError(-32000, "Setting provenance is not enabled");
+      const [action, ...rest] = Array.isArray(params) ? params : [];
+      if (!isObject(action) || rest.length > 0) {
+        throw new CallbackError(
+          -32000,
+          "method params must be a list containing exactly one provenance action",
+        );
+      }
+      provenance.set(action, runnerTime(clock.nowMs()));
+      return rpcResponse({ result: [provenance.actions] });
+    }
     throw new CallbackError(-32601, `No such CallbackServer method: ${method}`);
   }
 
@@ -169,16 +182,22 @@ export class CallbackServer {
       isCounted: true,
     };
     this.#jobs.set(job.id, job);
-    this.#ends.set(job.id, this.#run(job, runner, document));
+    this.#ends.set(job.id, this.#run(job, runner, { params: document["params"], version: tag }));
     return job;
   }
 
-  async #run(job: SubJob, runner: ModuleRunner, document: Record<string, unknown>): Promise<Ran> {
+  async #run(
+    job: SubJob,
+    runner: ModuleRunner,
+    asked: { readonly params: unknown; readonly version: string },
+  ): Promise<Ran> {
     const { signal, clock, jobId, log } = this.#options;
     const { id, method } = job;
-    const params = Array.isArray(document["params"]) ? document["params"] : [];
+    const params = Array.isArray(asked.params) ? asked.params : [];
+    // A sub-job hears of itself alone, whatever its caller sent.
+    const context = contextOf({ method, jobId, version: asked.version, nowMs: clock.nowMs() });
     await log(`Subjob method: ${method} JobID: ${id} (${runner.how})`);
-    const call = { id, jobId, method, params, context: document["context"] ?? {}, signal };
+    const call = { id, jobId, method, params, context, signal };
     const ran = await runner.run(call).catch((error): Ran => launchFailed(error));
     job.endedMs = clock.monotonicMs();
     job.ran = ran;
@@ -187,6 +206,22 @@ export class CallbackServer {
     await log(`Subjob ${id}: ${state === "completed" ? "done" : text} after ${ms} ms`);
     return ran;
   }
+}
+
+/** What a runner tells a job of how it was called: always one step. */
+export function contextOf(
+  call: { readonly method: string; readonly jobId: string; readonly version: string; readonly nowMs: number },
+): object {
+  const time = runnerTime(call.nowMs);
+  return {
+    service_ver: call.version,
+    call_stack: [{ method: call.method, time, job_id: call.jobId }],
+  };
+}
+
+/** A moment as the runner writes it, to the second. */
+export function runnerTime(nowMs: number): string {
+  return new Date(nowMs).toISOString().replace(/\.\d+Z$/, "+00:00");
 }
 
 /** Every submit must end in a result or an error, also when the sub-job could not be started at all. */

@@ -15,7 +15,7 @@ function ranWith(document: object | null): Ran {
 const FINE = { version: "1.1", id: JOB_ID, result: [{ n: 1 }] };
 
 /** Modules by name; each call of `Held` waits until it is let go. */
-function playground(limit = 10) {
+function playground(limit = 10, allowsSetProvenance = false) {
   const { clock } = createMemoryHost();
   const calls: ModuleCall[] = [];
   const held: ((ran: Ran) => void)[] = [];
@@ -48,6 +48,7 @@ function playground(limit = 10) {
     uuid: () => crypto.randomUUID(),
     jobId: JOB_ID,
     provenance,
+    allowsSetProvenance,
     limit,
     runnerOf: (module) => runners.get(module) ?? null,
     signal: new AbortController().signal,
@@ -176,4 +177,50 @@ Deno.test("answer() takes a GET, and a body without a method, for a look whether
   assert.deepEqual([empty.status, await empty.json()], [200, [{}]]);
   const broken = await server.answer(new Request("http://x/", { method: "POST", body: "nonsense" }));
   assert.equal(broken.status, 500);
+});
+
+Deno.test("CallbackServer tells a sub-job of itself alone, and of a body that is no JSON what was wrong", async () => {
+  const { ask, calls, server } = playground();
+  await ask("Fine.f", [], { service_ver: "beta", context: { call_stack: [1, 2], mine: true } });
+  const { context } = calls[0]! as { context: { call_stack: { time: string }[] } };
+  const [{ time }] = context.call_stack as [{ time: string }];
+  assert.match(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$/);
+  assert.deepEqual(context, {
+    service_ver: "beta",
+    call_stack: [{ method: "Fine.f", time, job_id: JOB_ID }],
+  });
+  const response = await server.answer(new Request("http://x/", { method: "POST", body: "{x" }));
+  const { error } = await response.json();
+  assert.deepEqual([response.status, error.code, error.message], [500, -32000, "Unexpected error"]);
+  assert.match(error.error, /JSON/);
+});
+
+Deno.test("CallbackServer lets provenance be set where that is allowed, as an action or as a job's input", async () => {
+  const { ask } = playground(10, true);
+  const input = { method: "Other.f", params: [2], source_ws_objects: ["4/5/6"] };
+  const { document } = await ask("CallbackServer.set_provenance", [input]);
+  const [[action]] = document.result;
+  const { service, method, method_params, input_ws_objects, service_ver } = action;
+  assert.deepEqual([service, method, method_params, input_ws_objects, service_ver], [
+    "Other",
+    "f",
+    [2],
+    ["4/5/6"],
+    "dev",
+  ]);
+  const told = {
+    service: "S",
+    method: "g",
+    method_params: [],
+    time: "t",
+    service_ver: "1",
+    input_ws_objects: [],
+  };
+  await ask("CallbackServer.set_provenance", [told]);
+  const [[now]] = (await ask("CallbackServer.get_provenance")).document.result;
+  assert.deepEqual([now.service, now.method, now.time, now.service_ver], ["S", "g", "t", "1"]);
+  for (const wrong of [[], ["x"], [input, input], {}]) {
+    const { document: { error } } = await ask("CallbackServer.set_provenance", wrong);
+    assert.match(error.message, /exactly one provenance action/);
+  }
 });

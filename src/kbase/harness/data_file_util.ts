@@ -61,9 +61,9 @@ export function dataFileUtil(options: DataFileUtilOptions): StandIn {
       }
       const infos = [];
       for (const object of objects) {
-        if (object.name === undefined) throw answerError("Must provide a name for the object");
+        const name = store.nameOf(id, object);
         const refs = object.extra_provenance_input_refs ?? [];
-        const { type, name, data, meta } = object;
+        const { type, data, meta } = object;
         const saved = {
           type,
           name,

@@ -2,7 +2,7 @@ import { GlassboxError } from "../../core/errors.ts";
 import type { Host } from "../../core/host.ts";
 import { moduleOf } from "../methods.ts";
 import type { StandIn } from "./answer.ts";
-import { CallbackServer, type SubJob } from "./callback_server.ts";
+import { CallbackServer, contextOf, runnerTime, type SubJob } from "./callback_server.ts";
 import { dataFileUtil } from "./data_file_util.ts";
 import { shadowModule, writeWork } from "./job_directory.ts";
 import { kbaseReport } from "./kbase_report.ts";
@@ -104,7 +104,7 @@ class Harness {
     // As EE2 makes them: a job id of another shape breaks it.
     this.#jobId = [...host.random.bytes(12)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     const { method, params, moduleVersion } = options;
-    const time = new Date(host.clock.nowMs()).toISOString().replace(/\.\d+Z$/, "+00:00");
+    const time = runnerTime(host.clock.nowMs());
     this.#provenance = new Provenance({ method, params, version: "dev" }, time, referencesIn(params));
     this.#provenance.add(moduleOf(method), {
       version: moduleVersion ?? "0.0.0",
@@ -168,14 +168,10 @@ class Harness {
     const { files } = this.#host;
     const { module, image, directory } = this.#options;
     await files.makeDirectory(`${this.#work}/tmp`);
-    await this.#writeWork(this.#work, this.#options.method, this.#options.params, {
-      service_ver: "dev",
-      call_stack: [{
-        method: this.#options.method,
-        time: this.#provenance.actions[0]!["time"],
-        job_id: this.#jobId,
-      }],
-    });
+    const { method, params } = this.#options;
+    const nowMs = this.#host.clock.nowMs();
+    const context = contextOf({ method, jobId: this.#jobId, version: "dev", nowMs });
+    await this.#writeWork(this.#work, method, params, context);
     if (image === null) await shadowModule(files, module, `${directory}/module`, this.#work);
   }
 
@@ -222,6 +218,7 @@ class Harness {
       uuid: () => random.uuid(),
       jobId: this.#jobId,
       provenance: this.#provenance,
+      allowsSetProvenance: this.#host.processes.environment["CALLBACK_ALLOW_SET_PROVENANCE"] === "true",
       limit,
       runnerOf: (module) => runners.get(module) ?? null,
       signal: this.#stop.signal,

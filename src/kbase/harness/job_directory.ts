@@ -68,7 +68,8 @@ export async function shadowModule(
     if (LEFT_OUT.has(name)) continue;
     await files.link(`${module}/${name}`, `${shadow}/${name}`);
   }
-  const template = await files.read(`${module}/deploy.cfg`, 1024 * 1024).catch(() => null);
+  const isThere = (await files.info(`${module}/deploy.cfg`).catch(() => null))?.kind === "file";
+  const template = isThere ? await files.read(`${module}/deploy.cfg`, 1024 * 1024).catch(() => null) : null;
   if (template !== null) {
     const text = new TextDecoder().decode(template).replaceAll(CONTAINER_WORK, work);
     await files.writeAtomic(`${shadow}/deploy.cfg`, new TextEncoder().encode(text));

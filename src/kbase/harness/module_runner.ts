@@ -2,7 +2,7 @@ import type { Child, Host } from "../../core/host.ts";
 import { RPC, RpcError } from "../rpc_error.ts";
 import { errorFields, type StandIn, type StandInCall } from "./answer.ts";
 import { type Recorded, recordedAnswer } from "./recorded.ts";
-import { OUTPUT_BYTES_MAX, stoppedVerdict, type Verdict, verdictOf } from "./verdict.ts";
+import { OUTPUT_BYTES_MAX, stoppedVerdict, type TooLarge, type Verdict, verdictOf } from "./verdict.ts";
 
 /** One method call, to be carried out. */
 export interface ModuleCall {
@@ -132,9 +132,9 @@ async function passOn(
 async function readOutput(
   { files }: Pick<Host, "files">,
   path: string,
-): Promise<Uint8Array | "too_large" | null> {
+): Promise<Uint8Array | TooLarge | null> {
   const info = await files.info(path).catch(() => null);
   if (info?.kind !== "file") return null;
-  if (info.sizeBytes > OUTPUT_BYTES_MAX) return "too_large";
+  if (info.sizeBytes > OUTPUT_BYTES_MAX) return info;
   return await files.read(path, OUTPUT_BYTES_MAX);
 }

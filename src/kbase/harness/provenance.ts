@@ -17,9 +17,11 @@ interface SubAction {
   readonly commit: string;
 }
 
+const DESCRIPTION = "KBase SDK method run via the KBase Execution Engine";
+
 /** What the runner tells about a job: what ran, with what, and which modules took part. */
 export class Provenance {
-  readonly #action: Readonly<Record<string, unknown>>;
+  #action: Readonly<Record<string, unknown>>;
   readonly #subactions = new Map<string, SubAction>();
 
   constructor(
@@ -34,7 +36,24 @@ export class Provenance {
       method: job.method.split(".")[1],
       method_params: job.params,
       input_ws_objects: inputs,
-      description: "KBase SDK method run via the KBase Execution Engine",
+      description: DESCRIPTION,
+    };
+  }
+
+  /** Replaces the action by one that a caller tells, in the words of an action or of a job's input. */
+  set(told: Readonly<Record<string, unknown>>, now: string): void {
+    const { method, params, source_ws_objects: sources } = told;
+    const [module, name] = typeof method === "string" && method.includes(".")
+      ? method.split(".")
+      : [told["service"], method];
+    this.#action = {
+      time: told["time"] ?? now,
+      service: module,
+      service_ver: told["service_ver"] ?? "dev",
+      method: name,
+      method_params: params ?? told["method_params"] ?? [],
+      input_ws_objects: sources ?? told["input_ws_objects"] ?? [],
+      description: told["description"] ?? DESCRIPTION,
     };
   }
 

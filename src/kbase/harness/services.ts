@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { Files } from "../../core/host.ts";
 import { answerError, answerRpc, only, rpcResponse, type StandIn, type StandInCall } from "./answer.ts";
-import type { LocalStore, StoredFile, StoredObject } from "./store.ts";
+import { LocalBlobstore } from "./local_blobstore.ts";
+import type { LocalStore, StoredObject } from "./store.ts";
 
 /** Where each service answers, below the harness's own address. */
 export const PATHS = {
@@ -24,9 +25,11 @@ export interface ServicesOptions {
 /** Stand-ins for the services that a module reaches by HTTP: nothing of them leaves this machine. */
 export class LocalServices {
   readonly #options: ServicesOptions;
+  readonly #blobstore: LocalBlobstore;
 
   constructor(options: ServicesOptions) {
     this.#options = options;
+    this.#blobstore = new LocalBlobstore(options);
   }
 
   /** Null for a path that is no service's. */
@@ -34,15 +37,21 @@ export class LocalServices {
     const { pathname } = new URL(request.url);
     const { store, call } = this.#options;
     const raw = request.headers.get("authorization");
-    const rpc = (methods: StandIn, open: readonly string[]) =>
-      answerRpc(request, methods, call(), (name) => open.includes(name) || raw === this.#options.token);
-    if (pathname.startsWith(PATHS.workspace)) return await rpc(workspaceMethods(store), ["ver", "status"]);
+    const rpc = (methods: StandIn, open: readonly string[], isJava = false) => {
+      const isAllowed = (name: string) => open.includes(name) || raw === this.#options.token;
+      return answerRpc(request, methods, { call: call(), isAllowed, isJava });
+    };
+    if (pathname.startsWith(PATHS.workspace)) {
+      return await rpc(workspaceMethods(store), ["ver", "status"], true);
+    }
     if (pathname.startsWith(PATHS.handle)) return await rpc(handleMethods(store, this.#blobUrl), ["status"]);
     if (pathname.startsWith(PATHS.wizard)) return await rpc(WIZARD, Object.keys(WIZARD));
     if (pathname.startsWith(PATHS.auth)) return await this.#auth(request, pathname.slice(PATHS.auth.length));
-    if (pathname.startsWith(PATHS.blobstore)) return await this.#blobstore(request);
+    if (pathname.startsWith(PATHS.blobstore)) {
+      return await this.#blobstore.answer(request, pathname.slice(PATHS.blobstore.length));
+    }
     // DataFileUtil of a real image looks here, and takes anything but a redirect as it is.
-    if (pathname === "/services/shock-direct") return await this.#blobstore(request);
+    if (pathname === "/services/shock-direct") return await this.#blobstore.answer(request, "/");
     return null;
   }
 
@@ -57,6 +66,8 @@ export class LocalServices {
     if (given !== token) {
       const [status, appcode, apperror] = given
         ? [401, 10020, "Invalid token"]
+        : isForm
+        ? [400, 30000, "Missing input parameter"]
         : [400, 10010, "No authentication token"];
       const message = `${appcode} ${apperror}`;
       const error = {
@@ -80,70 +91,6 @@ export class LocalServices {
     }
     return rpcResponse({ error: { httpcode: 404, message: "Not Found" } }, 404);
   }
-
-  async #blobstore(request: Request): Promise<Response> {
-    const url = new URL(request.url);
-    const [kind, id, part] = url.pathname.split("/").filter((piece) => piece !== "").slice(2);
-    if (kind === undefined) {
-      return rpcResponse({ id: "Shock", version: "0.9.6", servername: "glassbox", serverversion: "0.1.5" });
-    }
-    const refusal = this.#blobRefusal(request);
-    if (refusal !== null) return refusal;
-    if (kind === "node" && id === undefined && ["POST", "PUT"].includes(request.method)) {
-      return await this.#upload(request, url);
-    }
-    const stored = kind === "node" && id !== undefined ? this.#options.store.file(id) : null;
-    if (stored === null) return blobError(404, "Node not found");
-    if (part === "acl") return blobData({ owner: this.#options.store.user, read: [], write: [], delete: [] });
-    if (request.method !== "GET") return blobError(405, "The stand-in only stores and gives files");
-    const isDownload = url.searchParams.has("download") || url.searchParams.has("download_raw");
-    return isDownload ? this.#download(stored) : blobData(nodeOf(stored));
-  }
-
-  #blobRefusal(request: Request): Response | null {
-    const authorization = request.headers.get("authorization");
-    if (authorization === null) return blobError(401, "No Authorization");
-    const [scheme, token, ...rest] = authorization.trim().split(/\s+/);
-    const isRight = scheme?.toLowerCase() === "oauth" && token === this.#options.token && rest.length === 0;
-    return isRight ? null : blobError(400, "Invalid authorization header or content");
-  }
-
-  async #upload(request: Request, url: URL): Promise<Response> {
-    if (request.headers.get("content-length") === null) return blobError(411, "Length Required");
-    if (/^multipart\//.test(request.headers.get("content-type") ?? "")) {
-      return blobError(400, "The stand-in takes the bytes as the body, not as a form");
-    }
-    const name = url.searchParams.get("filename") ?? "";
-    if (!/^[\p{L}\p{N}[\]()=.\-_ ]{0,256}$/u.test(name)) return blobError(400, `Invalid filename ${name}`);
-    try {
-      return blobData(nodeOf(await this.#options.store.addFile(name, request.body ?? NOTHING)));
-    } catch (error) {
-      return blobError(400, error instanceof Error ? error.message : String(error));
-    }
-  }
-
-  #download(stored: StoredFile): Response {
-    const pieces = this.#options.files.readPieces(stored.path, 256 * 1024);
-    return new Response(ReadableStream.from(pieces) as BodyInit, {
-      headers: { "content-type": "application/octet-stream", "content-length": String(stored.size) },
-    });
-  }
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}
-const NOTHING = nothing();
-
-function blobData(data: object): Response {
-  return rpcResponse({ status: 200, data, error: null });
-}
-
-function blobError(status: number, message: string): Response {
-  return rpcResponse({ status, data: null, error: [message] }, status);
-}
-
-function nodeOf({ id, name, size, md5, createdOn }: StoredFile): object {
-  const file = { name, size, checksum: { md5 } };
-  return { id, format: "", created_on: createdOn, last_modified: createdOn, attributes: null, file };
 }
 
 const Spec = z.looseObject({
@@ -151,7 +98,13 @@ const Spec = z.looseObject({
   wsid: z.int().optional(),
   workspace: z.string().optional(),
 });
-const Specs = z.looseObject({ objects: z.array(Spec).min(1), ignoreErrors: z.int().optional() });
+const flag = z.union([z.int(), z.boolean()]).nullish();
+const Specs = z.looseObject({
+  objects: z.array(Spec).min(1),
+  ignoreErrors: flag,
+  includeMetadata: flag,
+  no_data: flag,
+});
 
 const WorkspaceName = z.looseObject({ workspace: z.string().optional(), id: z.int().optional() });
 
@@ -186,12 +139,19 @@ function workspaceMethods(store: LocalStore): StandIn {
     ver: () => Promise.resolve(["0.15.0"]),
     status: () => Promise.resolve([{ state: "OK", message: "a stand-in", version: "0.15.0" }]),
     // deno-lint-ignore require-await
-    get_objects2: async (params) => [{ data: each(params).map((found) => found && objectData(found)) }],
+    get_objects2: async (params) => {
+      const { no_data } = only(Specs, params);
+      const told = (found: StoredObject) =>
+        no_data ? { ...objectData(found), data: null } : objectData(found);
+      return [{ data: each(params).map((found) => found && told(found)) }];
+    },
     // deno-lint-ignore require-await
     get_object_info3: async (params) => {
       const found = each(params);
       const upas = found.map((one) => one && [upa(one)]);
-      return [{ infos: found.map((one) => one?.info ?? null), paths: upas }];
+      const { includeMetadata } = only(Specs, params);
+      const infos = found.map((one) => one && (includeMetadata ? one.info : one.info.with(10, null)));
+      return [{ infos, paths: upas }];
     },
     // deno-lint-ignore require-await
     get_workspace_info: async (params) => {
@@ -214,11 +174,12 @@ function workspaceMethods(store: LocalStore): StandIn {
     },
     save_objects: async (params) => {
       const { id, workspace, objects } = only(NewObjects, params);
+      const place = id ?? workspace ?? "";
       const infos = [];
       for (const object of objects) {
-        const { info } = await store.save(id ?? workspace ?? "", {
+        const { info } = await store.save(place, {
           type: object.type,
-          name: object.name ?? String(object.objid),
+          name: store.nameOf(place, object),
           data: object.data,
           meta: object.meta ?? {},
           provenance: object.provenance ?? [],
@@ -278,6 +239,13 @@ function handleMethods(store: LocalStore, blobUrl: () => string): StandIn {
       const wrong = hids.find((hid) => !/^KBH_\w+$/.test(hid));
       if (wrong !== undefined) throw answerError(`Invalid hid: ${wrong}`);
       return [hids.flatMap(described)];
+    },
+    // deno-lint-ignore require-await
+    ids_to_handles: async (params) => {
+      const ids = only(z.array(z.string()), params);
+      return [
+        store.handles.filter(({ nodeId }) => ids.includes(nodeId)).flatMap(({ hid }) => described(hid)),
+      ];
     },
     // deno-lint-ignore require-await
     persist_handle: async (params) => {

@@ -302,3 +302,65 @@ Deno.test("KBaseReport is as strict as the module, and keeps pages as zips", asy
     }
   });
 });
+
+Deno.test("the Blobstore's stand-in gives ranges, copies and deletes, and knows no sharing", async () => {
+  await withServices(async ({ url, store }) => {
+    const { id } = await store.addFile("n\u00e4.txt", new Blob(["0123456789"]).stream(), "txt");
+    const base = `${url}${PATHS.blobstore}/node/${id}`;
+    const authorization = `OAuth ${TOKEN}`;
+    const ask = (path: string, method = "GET") => fetch(base + path, { method, headers: { authorization } });
+    const range = await ask("?download_raw&seek=2&length=3");
+    assert.deepEqual([await range.text(), range.headers.get("content-disposition")], ["234", null]);
+    const whole = await ask("?download&seek=7");
+    assert.deepEqual([await whole.text(), whole.headers.get("content-disposition")], [
+      "789",
+      "attachment; filename=n_.txt",
+    ]);
+    for (const wrong of ["seek=10", "seek=-1", "length=x"]) {
+      const refused = await ask(`?download&${wrong}`);
+      assert.equal(refused.status, 400, wrong);
+      await refused.body?.cancel();
+    }
+    const copy = (await (await ask("/copy", "POST")).json()).data;
+    assert.deepEqual([copy.id === id, copy.format, copy.file.size], [false, "txt", 10]);
+    const acl = (await (await ask("/acl")).json()).data;
+    assert.equal(acl.public.read, false);
+    assert.deepEqual([(await (await ask("/acl/public_read", "PUT")).json()).status], [405]);
+    assert.deepEqual(await (await ask("", "DELETE")).json(), { status: 200, data: null, error: null });
+    assert.equal((await (await ask("")).json()).status, 404);
+    assert.notEqual(store.file(copy.id), null);
+  });
+});
+
+Deno.test("the stand-ins name objects by number, handles by their files, and word errors as the services do", async () => {
+  await withServices(async ({ url, dfu, store }) => {
+    await store.save("lab", { type: "M.T-1.0", name: "o", data: {} });
+    const [info] = await dfu("save_objects", {
+      id: 1,
+      objects: [{ type: "M.T-1.0", objid: 1, data: { a: 1 } }],
+    });
+    assert.deepEqual([info[1], info[4]], ["o", 2]);
+    const both = { type: "M.T-1.0", objid: 1, name: "o", data: {} };
+    await assert.rejects(dfu("save_objects", { id: 1, objects: [both] }), /either a name or an objid/);
+    const ask = async (path: string, method: string, params: unknown) => {
+      const body = JSON.stringify({ version: "1.1", id: "1", method, params });
+      return await (await fetch(url + path, { method: "POST", body, headers: { authorization: TOKEN } }))
+        .json();
+    };
+    const { error } = await ask(PATHS.workspace, "Workspace.get_objects2", [{
+      objects: [{ ref: "lab/none" }],
+    }]);
+    assert.deepEqual([error.name, error.code], ["JSONRPCError", -32500]);
+    const object = { objects: [{ ref: "lab/o" }] };
+    const { result: [{ infos: [short] }] } = await ask(PATHS.workspace, "Workspace.get_object_info3", [
+      object,
+    ]);
+    assert.deepEqual([short[1], short[10]], ["o", null]);
+    const file = await store.addFile("f", new Blob(["f"]).stream());
+    const { hid } = store.addHandle(file);
+    const { result: [[handle]] } = await ask(PATHS.handle, "AbstractHandle.ids_to_handles", [[file.id]]);
+    assert.deepEqual([handle.hid, handle.id], [hid, file.id]);
+    const malformed = await ask(PATHS.handle, "AbstractHandle.hids_to_handles", [["x"]]);
+    assert.equal(malformed.error.code, -32000);
+  });
+});

@@ -16,6 +16,8 @@ export interface StoredFile {
   /** Where its bytes lie. */
   readonly path: string;
   readonly createdOn: string;
+  /** As whoever stored it calls it; often empty. */
+  readonly format: string;
 }
 
 export interface StoredHandle {
@@ -128,6 +130,17 @@ export class LocalStore {
     );
   }
 
+  /** An object to save is named either by its name or by the number of one that is there. */
+  nameOf(
+    workspace: string | number,
+    { name, objid }: { readonly name?: string | undefined; readonly objid?: number | undefined },
+  ): string {
+    if ((name === undefined) === (objid === undefined)) {
+      throw answerError("Must provide either a name or an objid for the object, and not both");
+    }
+    return name ?? this.object(`${workspace}/${objid}`).info[1];
+  }
+
   async save(nameOrId: string | number, object: NewObject): Promise<StoredObject> {
     const workspace = this.#find(nameOrId);
     if (workspace === undefined) throw answerError(`No workspace with ${named(String(nameOrId))} exists`);
@@ -149,7 +162,7 @@ export class LocalStore {
     return this.#stored.get(id) ?? null;
   }
 
-  async addFile(name: string, pieces: AsyncIterable<Uint8Array>): Promise<StoredFile> {
+  async addFile(name: string, pieces: AsyncIterable<Uint8Array>, format = ""): Promise<StoredFile> {
     const { files, random } = this.#host;
     const id = random.uuid();
     const directory = `${this.#directory}/files/${id}`;
@@ -167,11 +180,21 @@ export class LocalStore {
       await files.remove(directory);
       throw answerError("file size must be > 0");
     }
-    return this.#keep({ id, name, size, md5: toHex(hash.digest()), path, createdOn: this.#now() });
+    return this.#keep({ id, name, size, md5: toHex(hash.digest()), path, createdOn: this.#now(), format });
+  }
+
+  /** A file of the seed is forgotten, and stays where it is. */
+  async removeFile(id: string): Promise<void> {
+    this.#stored.delete(id);
+    await this.#host.files.remove(`${this.#directory}/files/${id}`).catch(() => undefined);
   }
 
   handle(hid: string): StoredHandle | null {
     return this.#handles.get(hid) ?? null;
+  }
+
+  get handles(): readonly StoredHandle[] {
+    return [...this.#handles.values()];
   }
 
   addHandle(file: StoredFile, name: string | null = null): StoredHandle {
@@ -278,6 +301,7 @@ export class LocalStore {
       md5: toHex(hash.digest()),
       path,
       createdOn: this.#now(),
+      format: "",
     };
     this.#keepHandle({ hid, nodeId: this.#keep(file).id, name: file.name });
   }

@@ -17,13 +17,19 @@ export interface Verdict {
 export const OUTPUT_BYTES_MAX = 1_073_741_824;
 const MONGO_BYTES = 16 * 1024 * 1024;
 
+/** What is known of an output that is not read, as it has more bytes than may be. */
+export interface TooLarge {
+  readonly sizeBytes: number;
+}
+
 /** Reads output.json as JobRunner and EE2 do: the exit code of the container is never looked at. */
-export function verdictOf(output: Uint8Array | "too_large" | null): Verdict {
+export function verdictOf(output: Uint8Array | TooLarge | null): Verdict {
   if (output === null) return missing();
-  if (output === "too_large") return tooLarge();
+  if (!(output instanceof Uint8Array)) return tooLarge(output);
   let document: unknown;
   try {
-    document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(output));
+    // A byte order mark is no JSON to the runner.
+    document = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(output));
   } catch {
     const text =
       "output.json is not JSON: the runner crashes on it, and the job ends as Unexpected Job Error";
@@ -47,6 +53,14 @@ function judged(document: Record<string, unknown>, bytes: number): Verdict {
   if (wrong !== null) {
     return { ...failed(4, `Something was wrong with the output object: ${wrong}`, document), document };
   }
+  const { id } = document;
+  if (id !== undefined && id !== null && !isObjectId(id)) {
+    const text =
+      `EE2 cannot take the output: id must be the one of input.json, 24 hexadecimal digits: it is ${
+        JSON.stringify(id)
+      }`;
+    return failed(2, text, document);
+  }
   const warnings = warningsFor(document, bytes);
   return { state: "completed", errorCode: null, text: "the job completed", warnings, document };
 }
@@ -64,13 +78,15 @@ function withError(document: Record<string, unknown>): Verdict {
   return { ...failed(1, `Job output contains an error: ${told}`, document), warnings };
 }
 
-function wrongWith({ version, result, id }: Record<string, unknown>): string | null {
+/** As MongoDB reads one. */
+function isObjectId(id: unknown): boolean {
+  return typeof id === "string" && /^[0-9a-f]{24}$/i.test(id);
+}
+
+function wrongWith({ version, result }: Record<string, unknown>): string | null {
   if (typeof version !== "string") return "version must be there, and be a string";
   if (result === undefined || result === null) {
     return "result must be there, and not be null: return [] for a method without a result";
-  }
-  if (id !== undefined && !/^[0-9a-f]{24}$/.test(String(id))) {
-    return `id must be the one of input.json, 24 hexadecimal digits: it is ${JSON.stringify(id)}`;
   }
   return null;
 }
@@ -100,8 +116,8 @@ function missing(): Verdict {
   return failed(1, "output.json is not there: the caller hears Output not found", { error });
 }
 
-function tooLarge(): Verdict {
-  const message = `Method returned too much output (more than ${OUTPUT_BYTES_MAX})`;
+function tooLarge({ sizeBytes }: TooLarge): Verdict {
+  const message = `Method returned too much output (${sizeBytes} > ${OUTPUT_BYTES_MAX})`;
   const error = { code: -32601, name: "Too much output from a method", message, error: message };
   return failed(1, message, { error });
 }

@@ -13,6 +13,8 @@ Deno.test("verdictOf() accepts a result, and warns of one that the Narrative sho
   const fine = judge({ version: "1.1", id: ID, result: [report] });
   assert.deepEqual([fine.state, fine.errorCode, fine.warnings], ["completed", null, []]);
   assert.equal(judge({}).state, "completed");
+  assert.equal(judge({ version: "1.1", id: ID.toUpperCase(), result: [] }).state, "completed");
+  assert.equal(judge({ version: "1.1", id: null, result: [] }).state, "completed");
   assert.match(judge({ version: "1.1", result: [1] }).warnings.join(" "), /shows no report.*is no object/);
 });
 
@@ -22,7 +24,10 @@ Deno.test("verdictOf() finds what makes EE2 or the runner fail, by its error cod
     [{ version: "1.1", id: ID }, 4, /result must be there/],
     [{ result: [] }, 4, /version must be there/],
     [{ version: 1.1, result: [] }, 4, /version must be there, and be a string/],
-    [{ version: "1.1", id: "7", result: [] }, 4, /24 hexadecimal digits/],
+    [{ version: "1.1", id: "7", result: [] }, 2, /24 hexadecimal digits/],
+    [{ version: "1.1", id: 7, result: [] }, 2, /24 hexadecimal digits: it is 7/],
+    [{ version: "1.1", id: "7", result: null }, 4, /result must be there/],
+    ['\ufeff{"version": "1.1", "result": []}', 2, /not JSON/],
     [{ error: null, result: [] }, 2, /must not have that key/],
     [{ version: "1.1", error: { message: "mine" } }, 1, /Job output contains an error: mine/],
     ['{"result": [NaN]}', 2, /not JSON/],
@@ -47,5 +52,6 @@ Deno.test("verdictOf() makes up an error for an output that is missing or too la
     message: "No output generated. Check logs for more details",
     error: "No output generated",
   });
-  assert.match(verdictOf("too_large").text, /too much output/);
+  const { text } = verdictOf({ sizeBytes: 1_073_741_825 });
+  assert.equal(text, "Method returned too much output (1073741825 > 1073741824)");
 });

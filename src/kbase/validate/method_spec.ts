@@ -66,7 +66,11 @@ function checkParameters(parameters: unknown, found: Findings): string[] {
     if (typeof optional !== "boolean") found.error(`${where}.optional`, "must be true or false");
     if (typeof type !== "string") found.error(`${where}.field_type`, "must be there, a text");
     else if (!FIELD_TYPES.has(type)) {
-      found.error(`${where}.field_type`, `${type} is none of ${[...FIELD_TYPES].join(", ")}`);
+      const known = [...FIELD_TYPES].join(", ");
+      found.warning(
+        `${where}.field_type`,
+        `${type} is none of ${known}: KBase takes it, no Narrative shows it`,
+      );
     }
     for (const key of ["advanced", "allow_multiple", "disabled"]) {
       if (parameter[key] !== undefined && typeof parameter[key] !== "boolean") {

@@ -8,6 +8,7 @@ import { checkDeployConfig } from "./deploy_cfg.ts";
 import { checkDisplay } from "./display.ts";
 import { checkDescriptor, type Descriptor } from "./kbase_yml.ts";
 import { KidlError, type KidlModule, parseKidl } from "./kidl.ts";
+import { checkLocalFunction, missingFunctions } from "./local_functions.ts";
 import { checkSpec, type SpecParts } from "./method_spec.ts";
 import { MODULE_FILES } from "../module.ts";
 
@@ -19,6 +20,7 @@ export interface Validation {
 
 const FILE_BYTES_MAX = 8 * 1024 * 1024;
 const METHODS = "ui/narrative/methods";
+const LOCAL_FUNCTIONS = "ui/local_functions";
 
 /** What KBase's own tool wants in a module, and its catalog does not. */
 const SDK_NAMES = ["Makefile", "lib", "scripts", "test", "ui"] as const;
@@ -44,7 +46,7 @@ class Validator {
     const kidl = await this.#kidl(descriptor);
     await this.#methods(kidl, descriptor);
     await this.#deployConfig(descriptor.name);
-    await this.#compileReport();
+    await this.#compileReport(await this.#localFunctions());
     await this.#surroundings();
     return { files: this.#looked, findings: this.#findings };
   }
@@ -128,11 +130,24 @@ class Validator {
     this.#add(checkDeployConfig(text, "deploy.cfg", module));
   }
 
+  /** The names of the functions that are declared. */
+  async #localFunctions(): Promise<string[]> {
+    const files = (await this.#listed(LOCAL_FUNCTIONS)).filter((name) => name.endsWith(".json"));
+    for (const name of files) {
+      const file = `${LOCAL_FUNCTIONS}/${name}`;
+      const document = await this.#json(file);
+      if (document !== BROKEN) this.#add(checkLocalFunction(document, file));
+    }
+    return files.map((name) => name.replace(/\.json$/, ""));
+  }
+
   /** Only what a `report` left behind; the catalog makes its own. */
-  async #compileReport(): Promise<void> {
+  async #compileReport(functions: readonly string[]): Promise<void> {
     const file = "work/compile_report.json";
     const document = await this.#json(file);
-    if (document !== undefined && document !== BROKEN) this.#add(checkCompileReport(document, file));
+    if (document === undefined || document === BROKEN) return;
+    this.#add(checkCompileReport(document, file));
+    this.#add(missingFunctions(functions, document, file));
   }
 
   async #surroundings(): Promise<void> {

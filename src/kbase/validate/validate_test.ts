@@ -152,7 +152,10 @@ Deno.test("validate() finds each fault by its file, place and rule", async () =>
     [spec("job_id_output_field", "x"), / job_id_output_field: must be "docker"/],
     [spec("parameters", undefined), / parameters: must be there, a list/],
     [spec("parameters.0.optional", undefined), / parameters\[0\]\.optional: must be true or false/],
-    [spec("parameters.0.field_type", "texts"), / parameters\[0\]\.field_type: texts is none of text, /],
+    [
+      spec("parameters.0.field_type", "texts"),
+      /^warning \S+ parameters\[0\]\.field_type: texts is none of text, /,
+    ],
     [spec("parameters.0.id", "count"), / parameters\[1\]\.id: count is there twice/],
     [spec("parameters.0.text_options.validate_as", "number"), /validate_as: must be int or float/],
     [
@@ -236,4 +239,27 @@ Deno.test("validate() takes glassbox's own module, and its report what installs 
   assert.deepEqual(checkCompileReport({ ...report, spec_files: [] }, "x").list.map(({ where }) => where), [
     "spec_files",
   ]);
+});
+
+Deno.test("validate() wants a local function described, and known to the compile report", async () => {
+  const described = { name: "f", short_description: "s", long_description: "l" };
+  const report = { functions: { f: {} }, function_places: {} };
+  const found = await findingsOf({
+    "ui/local_functions/f.json": JSON.stringify(described),
+    "ui/local_functions/g.json": JSON.stringify({ ...described, long_description: undefined }),
+    "ui/local_functions/h.json": "[]",
+    "ui/local_functions/README.md": "not one",
+    "work/compile_report.json": JSON.stringify(report),
+  });
+  const about = (start: string) => found.filter((line) => line.includes(start));
+  assert.deepEqual(about("f.json"), [
+    "error work/compile_report.json function_places: must hold f, as ui/local_functions/f.json declares it",
+  ]);
+  assert.deepEqual(about("error ui/local_functions/g.json "), [
+    "error ui/local_functions/g.json long_description: must be there, a text",
+  ]);
+  assert.deepEqual(about("error ui/local_functions/h.json "), [
+    "error ui/local_functions/h.json : must hold one object",
+  ]);
+  assert.equal(about("README").length, 0);
 });

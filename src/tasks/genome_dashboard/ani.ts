@@ -13,13 +13,13 @@ const COLUMNS = { a: ["genome1", "text"], b: ["genome2", "text"], ani: ["ani", "
 
 export async function readIdentity(tables: Tables, userId: string): Promise<Identity> {
   const byGenome = new Map<string, number>();
-  let largest = 0;
+  let largest: number | null = null;
   if (!tables.hasAll("ani", Object.values(COLUMNS).map(([name]) => name))) return { byGenome, closest: null };
   await tables.each("ani", COLUMNS, { order: "inserted" }, ({ a, b, ani }) => {
     if (a !== userId && b !== userId) return;
     const other = a === userId ? b : a;
     if (other !== null) byGenome.set(other, ani ?? 0);
-    largest = Math.max(largest, ani ?? 0);
+    if (ani !== null) largest = Math.max(largest ?? ani, ani);
   });
-  return { byGenome, closest: largest === 0 ? null : round4(largest) };
+  return { byGenome, closest: largest ? round4(largest) : null };
 }

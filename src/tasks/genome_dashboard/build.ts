@@ -16,6 +16,9 @@ import {
 import type { ReferencePhenotypes } from "./reference_phenotypes.ts";
 import { type Report, reportOf, type Skipped, skippedText } from "./report.ts";
 
+/** A pangenome that names no database: it is skipped with a warning, as nothing went wrong. */
+export class NothingToRead extends Error {}
+
 /** One pangenome to make a dashboard of. */
 export interface Source {
   /** Null and empty for one that has no id. */
@@ -106,7 +109,8 @@ class Builder {
     } catch (error) {
       const skipped = { index, pangenomeId: shownId, reason: messageOf(error) };
       this.#skipped.push(skipped);
-      await this.#log(`ERROR: ${skippedText(skipped)}`, "stderr");
+      const level = error instanceof NothingToRead ? "WARNING" : "ERROR";
+      await this.#log(`${level}: ${skippedText(skipped)}`, "stderr");
       await this.#context.event("pangenome_skipped", { ...skipped, reason: displayCut(skipped.reason, 500) });
       return;
     }

@@ -47,9 +47,8 @@ export async function readGenePhenotypes(
     for (let at = 0; at < count * columns.length; at += columns.length) {
       if (ends[at]! < 0) continue;
       const tally = tallies[genes.add(bytes, starts[at]!, ends[at]!)] ??= newTally();
-      if (ends[at + PHENOTYPE]! >= 0) {
-        tally.phenotypes.add(phenotypes.add(bytes, starts[at + PHENOTYPE]!, ends[at + PHENOTYPE]!));
-      }
+      const [start, end] = [starts[at + PHENOTYPE]!, ends[at + PHENOTYPE]!];
+      tally.phenotypes.add(end < 0 ? NAMELESS : phenotypes.add(bytes, start, end));
       const match = at + MATCH;
       if (ends[match]! >= 0 && words.is(hasScore, bytes, starts[match]!, ends[match]!)) {
         countScore(tally, numbers[at + AVERAGE]!, numbers[at + ESSENTIAL]!);
@@ -61,6 +60,9 @@ export async function readGenePhenotypes(
 
 /** Where these lie in a row, behind the gene. */
 const [PHENOTYPE, MATCH, AVERAGE, ESSENTIAL] = [1, 2, 3, 4];
+
+/** All phenotypes without an id count as one more. */
+const NAMELESS = -1;
 
 interface Tally {
   readonly phenotypes: Set<number>;

@@ -107,7 +107,7 @@ export function ranksOf(taxonomy: string | null): Record<string, string> {
   if (taxonomy === null || taxonomy === "Unknown") return ranks;
   for (const part of taxonomy.split(";").map(trim)) {
     const cut = part.indexOf("__");
-    const rank = cut === -1 ? undefined : part.slice(0, cut);
+    const rank = cut === -1 ? undefined : trim(part.slice(0, cut));
     if (rank === undefined || !Object.hasOwn(RANKS, rank) || isBlank(part.slice(cut + 2))) continue;
     ranks[RANKS[rank]!] = trim(part.slice(cut + 2));
   }

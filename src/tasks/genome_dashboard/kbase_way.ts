@@ -5,7 +5,7 @@ import { directoryOf } from "../../core/paths.ts";
 import { fieldErrors } from "../../core/schema.ts";
 import type { TaskContext } from "../../core/task.ts";
 import { Clients } from "../../kbase/clients/clients.ts";
-import { buildDashboards, type Built, type FetchedDatabase, type Source } from "./build.ts";
+import { buildDashboards, type Built, type FetchedDatabase, NothingToRead, type Source } from "./build.ts";
 import { localSource } from "./local_source.ts";
 import type { Report } from "./report.ts";
 
@@ -35,15 +35,18 @@ export async function dashboardsOfObject(
       "Cannot make dashboards as databases and output_dir must be given: workspace_name and input_ref are for a KBase job",
     );
   }
-  const workspace = required("workspace_name", params.workspace_name);
   const ref = required("input_ref", params.input_ref);
+  const workspace = required("workspace_name", params.workspace_name);
   const clients = new Clients(context);
   await log(displayCut(`Workspace: ${workspace}, object: ${ref}`, 2_000));
   const pangenomes = await pangenomesOf(context, clients, ref);
   const run = `${context.kbase.scratch}/${crypto.randomUUID()}`;
   const downloads = `${run}_downloads`;
   const built = await buildDashboards(context, {
-    sources: pangenomes.map((one, index) => kbaseSource(context, clients, `${downloads}/${index}`, one)),
+    sources: pangenomes.map((one, index) => {
+      const pangenomeId = one.pangenome_id ?? `pangenome_${index}`;
+      return kbaseSource(context, clients, `${downloads}/${index}`, { ...one, pangenome_id: pangenomeId });
+    }),
     outputDirectory: run,
     upa: ref,
     reference: null,
@@ -92,7 +95,9 @@ function kbaseSource(
   return {
     pangenomeId,
     async fetch(log): Promise<FetchedDatabase> {
-      if (!hid) throw new Error("it has no sqllite_tables_handle_ref, so there is no database to read");
+      if (!hid) {
+        throw new NothingToRead("it has no sqllite_tables_handle_ref, so there is no database to read");
+      }
       await log(`Resolving handle ${hid}`);
       const [handle] = await clients.handles.resolve([hid]);
       if (!handle) throw new Error(`the handle service knows no handle ${hid}`);

@@ -69,8 +69,8 @@ async function countGenomes(tables: Tables): Promise<Pick<Reactions, "genomes" |
   const columns = tables.columnsOf(TABLE, hasIds ? names : { genome: names.genome });
   for await (const { count, bytes, starts, ends } of tables.packed(TABLE, columns)) {
     for (let at = 0; at < count * columns.length; at += columns.length) {
-      if (ends[at]! < 0) continue;
-      const genome = genomes.add(bytes, starts[at]!, ends[at]!);
+      // Rows without a genome are no genome more, but together they have a reaction as one has it.
+      const genome = ends[at]! < 0 ? 0 : 1 + genomes.add(bytes, starts[at]!, ends[at]!);
       if (!hasIds || ends[at + 1]! < 0) continue;
       (having[ids.add(bytes, starts[at + 1]!, ends[at + 1]!)] ??= new IndexSet()).add(genome);
     }
@@ -150,7 +150,10 @@ function reactionEntry(id: string, row: Reaction, { genomes, genomesWith }: Reac
   };
 }
 
-/** Row numbers of genes by the names that rules use; a whole name that is no id stands for all ids that hold it. */
+/**
+ * Row numbers of genes by the names that rules use; a whole name that is no id stands for all ids that hold it. An id
+ * that repeats keeps its first place, and means its last row.
+ */
 function geneIndex(rows: readonly Reaction[], genes: readonly Feature[]): Map<string, number[]> {
   const byId = new Map(genes.map(({ id }, index) => [id, index]));
   const index = new Map<string, number[]>();
@@ -161,7 +164,7 @@ function geneIndex(rows: readonly Reaction[], genes: readonly Feature[]): Map<st
     const found = exact !== undefined
       ? [exact]
       : isWhole
-      ? genes.flatMap(({ id }, row) => id.includes(tag) ? [row] : [])
+      ? [...byId].flatMap(([id, row]) => id.includes(tag) ? [row] : [])
       : [];
     if (found.length > 0) index.set(tag, found);
   }

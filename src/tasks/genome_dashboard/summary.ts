@@ -81,7 +81,8 @@ function closestOf({ userGrowsOn }: Phenotypes, { phenotypeIds, genomes }: Refer
   let best: { accuracy: number | null; id: string; similarity: number } | null = null;
   for (const { id, accuracy, vector } of genomes) {
     let [both, either] = [0, 0];
-    own.forEach((grows, index) => {
+    // A vector of another length is compared as far as both go.
+    own.slice(0, vector.length).forEach((grows, index) => {
       if (grows && vector[index] === 1) both++;
       if (grows || vector[index] === 1) either++;
     });

@@ -18,28 +18,40 @@ const name = z.string().min(1).max(1_000);
 
 /** What is asked of databases that lie here, and of those that a KBase object names: either, never both. */
 const Input = z.lazy(() =>
-  z.strictObject({
-    databases: listOf(path).optional()
-      .describe("SQLite files of the genome datalake, one for each pangenome"),
-    output_dir: path.optional()
-      .describe("Where the dashboards are written; made when it is not there"),
-    pangenome_ids: listOf(pangenomeId).nullish()
-      .describe("The id of each database's pangenome, in the same order; null for one without"),
-    reference_phenotypes: path.nullish()
-      .describe(
-        "A JSON file of genomes with known growth, {phenotype_ids, genomes: [{id, accuracy, vector}]}",
-      ),
-    workspace_name: name.nullish()
-      .describe("As a KBase method, instead of all these: the workspace that gets the report"),
-    input_ref: name.nullish()
-      .describe("As a KBase method: the KBaseFBA.GenomeDataLakeTables object with the databases"),
-  }).superRefine((input, { addIssue }) => {
-    for (const [key, message] of wrongWith(input)) addIssue({ code: "custom", path: [key], message });
-  })
+  z.preprocess(
+    withoutStrangers,
+    z.strictObject({
+      databases: listOf(path).optional()
+        .describe("SQLite files of the genome datalake, one for each pangenome"),
+      output_dir: path.optional()
+        .describe("Where the dashboards are written; made when it is not there"),
+      pangenome_ids: listOf(pangenomeId).nullish()
+        .describe("The id of each database's pangenome, in the same order; null for one without"),
+      reference_phenotypes: path.nullish()
+        .describe(
+          "A JSON file of genomes with known growth, {phenotype_ids, genomes: [{id, accuracy, vector}]}",
+        ),
+      workspace_name: name.nullish()
+        .describe("As a KBase method, instead of all these: the workspace that gets the report"),
+      input_ref: name.nullish()
+        .describe("As a KBase method: the KBaseFBA.GenomeDataLakeTables object with the databases"),
+    }).superRefine((input, { addIssue }) => {
+      for (const [key, message] of wrongWith(input)) addIssue({ code: "custom", path: [key], message });
+    }),
+  )
 );
 type Input = z.output<typeof Input>;
 
 const LOCAL_KEYS = ["databases", "output_dir", "pangenome_ids", "reference_phenotypes"] as const;
+
+/** KBase's own app passes over what else its caller sends. */
+function withoutStrangers(input: unknown): unknown {
+  if (typeof input !== "object" || input === null || !("workspace_name" in input || "input_ref" in input)) {
+    return input;
+  }
+  const known: readonly string[] = [...LOCAL_KEYS, "workspace_name", "input_ref"];
+  return Object.fromEntries(Object.entries(input).filter(([key]) => known.includes(key)));
+}
 
 function wrongWith(input: Partial<Record<string, unknown>>): [string, string][] {
   const given = LOCAL_KEYS.filter((key) => input[key] != null);

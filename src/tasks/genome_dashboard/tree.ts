@@ -24,7 +24,8 @@ const GENOMES_MAX = 4_000;
 /** tree_data.json: the genomes by how many clusters they share. With fewer than two genomes it is a short form. */
 export function treeData(tables: TreeTables): Json {
   const { userId } = tables.genomes;
-  const sets = clusterSets(tables);
+  const own = userClusters(tables);
+  const sets = clusterSets(own, tables);
   const ids = [...sets.keys()];
   if (ids.length > GENOMES_MAX) {
     throw new GlassboxError(
@@ -32,15 +33,15 @@ export function treeData(tables: TreeTables): Json {
       `Cannot make a tree of the genomes in pangenome_feature as there must be at most ${GENOMES_MAX}: there are ${ids.length}`,
     );
   }
-  const all = new IndexSet();
-  for (const set of sets.values()) for (const index of set.indices()) all.add(index);
   if (ids.length < 2) {
     return {
       genome_ids: ids,
       user_genome_id: userId,
-      stats: { n_genomes: ids.length, n_clusters: all.size },
+      stats: { n_genomes: ids.length, n_clusters: own.size },
     };
   }
+  const all = new IndexSet();
+  for (const set of sets.values()) for (const index of set.indices()) all.add(index);
   const { distances, largest, smallest } = distanceMatrix([...sets.values()]);
   const core = coreClusters(tables);
   const linkage = averageLinkage(distances, ids.length);
@@ -61,12 +62,17 @@ export function treeData(tables: TreeTables): Json {
   };
 }
 
-/** The user genome first, the others sorted. Where the pangenome table knows the user genome too, it is believed. */
-function clusterSets({ genomes, features, pangenome }: TreeTables): Map<string, IndexSet> {
+/** What the user genome's features say, whatever the pangenome table says of it. */
+function userClusters({ features, pangenome }: TreeTables): IndexSet {
   const own = new IndexSet();
   for (const { clusters } of features.all) {
     for (const id of clusters) own.add(pangenome.clusters.get(id)!.index);
   }
+  return own;
+}
+
+/** The user genome first, the others sorted. Where the pangenome table knows the user genome too, it is believed. */
+function clusterSets(own: IndexSet, { genomes, pangenome }: TreeTables): Map<string, IndexSet> {
   const others = [...pangenome.members.values()].filter(({ isInTree }) => isInTree);
   const sets = new Map([[genomes.userId, own]]);
   for (const { id, clusters } of others.sort((a, b) => compareCodePoints(a.id, b.id))) sets.set(id, clusters);
@@ -97,7 +103,7 @@ function distanceOf(a: IndexSet, b: IndexSet): number {
 
 function metadataOf(id: string, { genomes, ani, phenotypes }: TreeTables): Json {
   const genome = genomes.rows.find((row) => row.id === id);
-  const growth = phenotypes?.byGenome.get(id);
+  const growth = phenotypes?.hasClass ? phenotypes.byGenome.get(id) : undefined;
   return {
     taxonomy: genome?.ncbi || genome?.gtdb || "Unknown",
     tax: ranksOf(genome?.ncbi ?? null),
