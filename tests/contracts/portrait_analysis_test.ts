@@ -344,7 +344,7 @@ const TYPES: readonly (readonly [string, string])[] = [
   ["{x' == x - 2 y, y' == 2 x + y}", "unstable focus"],
   ["{x' == y, y' == -x}", "centre of the linearisation (not decided by linearisation)"],
   ["{x' == x^2, y' == -y}", "non-hyperbolic (a zero eigenvalue, line or fold candidate)"],
-  ["{x' == x^3, y' == y^3}", "degenerate: the linearisation is zero"],
+  ["{x' == x^3, y' == y^3}", "degenerate: all eigenvalues are zero"],
   ["{x' == -x - 2 y, y' == 2 x - y, z' == -3 z}", "stable focus-node"],
   ["{x' == -x, y' == -2 y, z' == 3 z}", "saddle with 1 unstable direction"],
   ["{x' == x - 2 y, y' == 2 x + y, z' == -z}", "saddle-focus with 2 unstable directions"],
@@ -356,5 +356,31 @@ for (const [equations, type] of TYPES) {
     const view = { low: new Float64Array(n).fill(-2), high: new Float64Array(n).fill(2) };
     const found: Equilibrium | null = equilibriumFrom(system, 0, new Float64Array(n), view);
     assert.equal(found?.type, type);
+  });
+}
+
+/** Roots at which f is flat, so that rounding hides where they are: none may pass for a node, a saddle or a focus. */
+const FLAT: readonly (readonly [string, readonly number[], string])[] = [
+  ["x' == x^2", [0], "degenerate: all eigenvalues are zero"],
+  ["x' == x^2 - 2 x + 1", [1], "degenerate: all eigenvalues are zero"],
+  ["{x' == x^2 - y^2, y' == -2 x y}", [0, 0], "degenerate: all eigenvalues are zero"],
+  ["{x' == x^2 - y^2, y' == 2 x y}", [0, 0], "degenerate: all eigenvalues are zero"],
+  ["{x' == y, y' == x^2}", [0, 0], "degenerate: all eigenvalues are zero"],
+  [
+    "{x' == x^2 - 1.4 x + 0.49, y' == -y}",
+    [0.7, 0],
+    "non-hyperbolic (a zero eigenvalue, line or fold candidate)",
+  ],
+  ["{x' == (x - 0.5) (x - 0.5001), y' == -y}", [0.5, 0], "stable node"],
+  ["{x' == -10^-7 x, y' == -y}", [0, 0], "stable node"],
+];
+
+for (const [equations, place, type] of FLAT) {
+  Deno.test(`findEquilibria() calls (${place}) of ${equations} ${type}`, () => {
+    const system = compiled(equations), n = system.dimension;
+    const view = { low: new Float64Array(n).fill(-2), high: new Float64Array(n).fill(2) };
+    const [first] = findEquilibria(system, 0, view).equilibria;
+    assert.equal(first?.type, type);
+    first.point.forEach((value, i) => assert.ok(Math.abs(value - place[i]!) < 1e-7, `${first.point}`));
   });
 }
