@@ -332,6 +332,28 @@ Deno.test("findBasins() splits a centred rectangle of Duffing's plane exactly in
   assert.deepEqual([count(0), count(1)], [800, 800]);
 });
 
+/** Lines that come to a saddle outside of the view, or back to their own: what holds along them. */
+const CONNECTED: readonly (readonly [string, number, (x: number, y: number) => number])[] = [
+  ["x'' == -Sin[x]", 7, (x, y) => Math.abs(y) - 2 * Math.abs(Math.cos(x / 2))],
+  ["x'' == -Sin[x]", 3.5, (x, y) => Math.abs(y) - 2 * Math.abs(Math.cos(x / 2))],
+  ["x'' == x - x^3", 2, (x, y) => y ** 2 / 2 - x ** 2 / 2 + x ** 4 / 4],
+];
+
+for (const [equations, side, zero] of CONNECTED) {
+  Deno.test(`findSeparatrices() of ${equations} within ${side} end at the saddle that they come to`, () => {
+    const system = compiled(equations),
+      view = { low: Float64Array.of(-side, -3), high: Float64Array.of(side, 3) };
+    const lines = findSeparatrices(system, 0, view, findEquilibria(system, 0, view).equilibria);
+    assert.ok(lines.length >= 4);
+    for (const { states, status } of lines) {
+      assert.equal(status, "event");
+      for (let at = 0; at < states.length; at += 2) {
+        assert.ok(Math.abs(zero(states[at]!, states[at + 1]!)) < 1e-7, `(${states[at]}, ${states[at + 1]})`);
+      }
+    }
+  });
+}
+
 /** One system of each type: a matrix, and what the point at the origin is called. */
 const TYPES: readonly (readonly [string, string])[] = [
   ["{x' == 2 x, y' == -y}", "saddle"],
@@ -356,31 +378,5 @@ for (const [equations, type] of TYPES) {
     const view = { low: new Float64Array(n).fill(-2), high: new Float64Array(n).fill(2) };
     const found: Equilibrium | null = equilibriumFrom(system, 0, new Float64Array(n), view);
     assert.equal(found?.type, type);
-  });
-}
-
-/** Roots at which f is flat, so that rounding hides where they are: none may pass for a node, a saddle or a focus. */
-const FLAT: readonly (readonly [string, readonly number[], string])[] = [
-  ["x' == x^2", [0], "degenerate: all eigenvalues are zero"],
-  ["x' == x^2 - 2 x + 1", [1], "degenerate: all eigenvalues are zero"],
-  ["{x' == x^2 - y^2, y' == -2 x y}", [0, 0], "degenerate: all eigenvalues are zero"],
-  ["{x' == x^2 - y^2, y' == 2 x y}", [0, 0], "degenerate: all eigenvalues are zero"],
-  ["{x' == y, y' == x^2}", [0, 0], "degenerate: all eigenvalues are zero"],
-  [
-    "{x' == x^2 - 1.4 x + 0.49, y' == -y}",
-    [0.7, 0],
-    "non-hyperbolic (a zero eigenvalue, line or fold candidate)",
-  ],
-  ["{x' == (x - 0.5) (x - 0.5001), y' == -y}", [0.5, 0], "stable node"],
-  ["{x' == -10^-7 x, y' == -y}", [0, 0], "stable node"],
-];
-
-for (const [equations, place, type] of FLAT) {
-  Deno.test(`findEquilibria() calls (${place}) of ${equations} ${type}`, () => {
-    const system = compiled(equations), n = system.dimension;
-    const view = { low: new Float64Array(n).fill(-2), high: new Float64Array(n).fill(2) };
-    const [first] = findEquilibria(system, 0, view).equilibria;
-    assert.equal(first?.type, type);
-    first.point.forEach((value, i) => assert.ok(Math.abs(value - place[i]!) < 1e-7, `${first.point}`));
   });
 }
