@@ -1,7 +1,8 @@
 import type { Job } from "../core/job.ts";
 import type { Store } from "../store/store.ts";
-import { allFaultsOf, type RequestFault } from "../tasks/phase_portrait/faults.ts";
+import { allFaultsOf, type RequestFault, shapeFaults } from "../tasks/phase_portrait/faults.ts";
 import { portraitRequest } from "../tasks/phase_portrait/request.ts";
+import { type SlopeFieldRequest, slopeFieldRequest } from "../tasks/phase_portrait/slope_field.ts";
 
 /** The task that the seed tool's API submits. */
 export const PORTRAIT_TASK = "phase-portrait";
@@ -58,13 +59,25 @@ export function checkPortraitRequest(body: Record<string, unknown>): CheckedRequ
   return { status: 400, body: { detail } };
 }
 
+/** A request for a slope field, checked: what is wrong with its shape is told as of any other request. */
+export function checkSlopeField(
+  body: Record<string, unknown>,
+): { readonly request: SlopeFieldRequest } | { readonly status: 422; readonly body: unknown } {
+  const known = withoutNulls(body), parsed = slopeFieldRequest.safeParse(known);
+  if (parsed.success) return { request: parsed.data };
+  const faults = parsed.error.issues.flatMap((issue) => shapeFaults(issue, known));
+  return { status: 422, body: { detail: faults.map(shapeDocument) } };
+}
+
 function onlyKnown(body: Record<string, unknown>): Record<string, unknown> {
-  // Clients of old send null for what they leave to the server.
   return Object.fromEntries(
-    Object.entries(body).filter(([name, value]) =>
-      Object.hasOwn(portraitRequest.shape, name) && value !== null
-    ),
+    Object.entries(withoutNulls(body)).filter(([name]) => Object.hasOwn(portraitRequest.shape, name)),
   );
+}
+
+/** Clients of old send null for what they leave to the server. */
+function withoutNulls(body: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null));
 }
 
 /** A field that is not there at all, or whose JSON type is another. */

@@ -1,7 +1,14 @@
 /** Every problem of known solution: its error, its steps, what holds on the way, and where it cannot go on. */
 import assert from "node:assert/strict";
 import { compileExpressions } from "../../src/tasks/phase_portrait/language/mod.ts";
-import { compiled, ODE_PROBLEMS, odeProblem, scaledError, solveProblem } from "../support/ode_problems.ts";
+import {
+  compiled,
+  FURTHER_PROBLEMS,
+  ODE_PROBLEMS,
+  odeProblem,
+  scaledError,
+  solveProblem,
+} from "../support/ode_problems.ts";
 
 /** An implementation of the method may take so many times the steps that a plain one takes. */
 const STEPS_MOST = 1.3;
@@ -11,9 +18,10 @@ const SOLVED = ODE_PROBLEMS.filter(({ expect }) => expect === undefined);
 Deno.test("The problems are all there", () => {
   assert.equal(ODE_PROBLEMS.length, 26);
   assert.equal(SOLVED.length, 25);
+  assert.equal(FURTHER_PROBLEMS.length, 4);
 });
 
-for (const problem of SOLVED) {
+for (const problem of [...SOLVED, ...FURTHER_PROBLEMS]) {
   Deno.test(`solveTrajectory() solves ${problem.id} within its limit and its steps`, () => {
     const { status, values, counts, rows, methodUsed } = solveProblem(problem);
     assert.equal(status, "ok");

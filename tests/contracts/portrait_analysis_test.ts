@@ -332,6 +332,28 @@ Deno.test("findBasins() splits a centred rectangle of Duffing's plane exactly in
   assert.deepEqual([count(0), count(1)], [800, 800]);
 });
 
+/** Lines that come to a saddle outside of the view, or back to their own: what holds along them. */
+const CONNECTED: readonly (readonly [string, number, (x: number, y: number) => number])[] = [
+  ["x'' == -Sin[x]", 7, (x, y) => Math.abs(y) - 2 * Math.abs(Math.cos(x / 2))],
+  ["x'' == -Sin[x]", 3.5, (x, y) => Math.abs(y) - 2 * Math.abs(Math.cos(x / 2))],
+  ["x'' == x - x^3", 2, (x, y) => y ** 2 / 2 - x ** 2 / 2 + x ** 4 / 4],
+];
+
+for (const [equations, side, zero] of CONNECTED) {
+  Deno.test(`findSeparatrices() of ${equations} within ${side} end at the saddle that they come to`, () => {
+    const system = compiled(equations),
+      view = { low: Float64Array.of(-side, -3), high: Float64Array.of(side, 3) };
+    const lines = findSeparatrices(system, 0, view, findEquilibria(system, 0, view).equilibria);
+    assert.ok(lines.length >= 4);
+    for (const { states, status } of lines) {
+      assert.equal(status, "event");
+      for (let at = 0; at < states.length; at += 2) {
+        assert.ok(Math.abs(zero(states[at]!, states[at + 1]!)) < 1e-7, `(${states[at]}, ${states[at + 1]})`);
+      }
+    }
+  });
+}
+
 /** One system of each type: a matrix, and what the point at the origin is called. */
 const TYPES: readonly (readonly [string, string])[] = [
   ["{x' == 2 x, y' == -y}", "saddle"],
@@ -344,7 +366,7 @@ const TYPES: readonly (readonly [string, string])[] = [
   ["{x' == x - 2 y, y' == 2 x + y}", "unstable focus"],
   ["{x' == y, y' == -x}", "centre of the linearisation (not decided by linearisation)"],
   ["{x' == x^2, y' == -y}", "non-hyperbolic (a zero eigenvalue, line or fold candidate)"],
-  ["{x' == x^3, y' == y^3}", "degenerate: the linearisation is zero"],
+  ["{x' == x^3, y' == y^3}", "degenerate: all eigenvalues are zero"],
   ["{x' == -x - 2 y, y' == 2 x - y, z' == -3 z}", "stable focus-node"],
   ["{x' == -x, y' == -2 y, z' == 3 z}", "saddle with 1 unstable direction"],
   ["{x' == x - 2 y, y' == 2 x + y, z' == -z}", "saddle-focus with 2 unstable directions"],

@@ -509,10 +509,26 @@ Deno.test("The API that portrait clients know", async (t) => {
     });
   }
 
+  await step("POST /slope_field takes null for what is left out, and any name of a state", async () => {
+    const { status, body } = await client.post("/slope_field", {
+      equations: "{x', y', toString'} == {k + toString, y, 1}",
+      ...{ x_min: 0, x_max: 1, y_min: 2, y_max: 3, z_min: null, z_max: null, parameters: null },
+      axes: [0, 1],
+      grid_size: 2,
+    });
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.deepEqual(body.u, [0, 0, 0, 0]);
+  });
+
   await step("POST /slope_field answers 422 to what lacks fields", async () => {
     const { status, body } = await client.post("/slope_field", { equations: "x' == x" });
     assert.equal(status, 422);
-    assert.deepEqual(body.detail[0].loc, ["body", "x_min"]);
+    assert.deepEqual(body.detail[0], {
+      type: "missing",
+      loc: ["body", "x_min"],
+      msg: "Field required",
+      code: "E_MISSING",
+    });
     const range = { x_min: 1, x_max: 1, y_min: 0, y_max: 1 };
     const empty = await client.post("/slope_field", { equations: "{x', y'} == {y, x}", ...range });
     assert.equal(empty.status, 422);

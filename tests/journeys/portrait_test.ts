@@ -100,6 +100,8 @@ for (const program of programs()) {
     const types = result.analysis.equilibria.map(({ type }: Json) => type);
     assert.deepEqual(types, ["stable focus", "saddle", "stable focus", "saddle", "stable focus"]);
 
+    checkLines(result.analysis);
+
     // What it was asked is among its files, and asks for the same again.
     const again = await solve(sandbox, "again", JSON.parse((await read("request.json")).toString()));
     assert.equal(again.code, 0, again.err);
@@ -244,4 +246,14 @@ function checkBinary(bytes: Uint8Array, result: Json): void {
     [view.getFloat64(first, true), view.getFloat64(first + 8, true)],
     result.trajectories[1][50],
   );
+}
+
+/** Some points of each line; the nullclines of a damped pendulum are x' = 0 and sin x = -d x'. */
+function checkLines({ separatrices, nullclines }: Json): void {
+  assert.equal(separatrices.length, 8);
+  for (const { line } of separatrices) assert.ok(line.length > 1 && line.length <= 200);
+  assert.deepEqual(nullclines.map(({ of }: Json) => of), ["x'", "x''"]);
+  const [still, turning] = nullclines.map(({ lines }: Json) => lines.flat());
+  assert.ok(still.length > 1 && still.every(([, speed]: number[]) => Math.abs(speed!) < 1e-9));
+  assert.ok(turning.every(([x, speed]: number[]) => Math.abs(Math.sin(x!) + 0.2 * speed!) < 1e-3));
 }

@@ -44,9 +44,14 @@ export interface OdeProblem {
 }
 
 /** All problems of the fixture, in its order. */
-export const ODE_PROBLEMS: readonly OdeProblem[] = JSON.parse(
-  readFileSync(new URL("../fixtures/ode/verification.json", import.meta.url), "utf8"),
-).problems;
+export const ODE_PROBLEMS: readonly OdeProblem[] = problemsOf("verification.json");
+
+/** Problems of kinds that are not among those: large ones, stiff oscillations, many jumps. */
+export const FURTHER_PROBLEMS: readonly OdeProblem[] = problemsOf("further_problems.json");
+
+function problemsOf(file: string): readonly OdeProblem[] {
+  return JSON.parse(readFileSync(new URL(`../fixtures/ode/${file}`, import.meta.url), "utf8")).problems;
+}
 
 /** The problem of this name. */
 export function odeProblem(id: string): OdeProblem {

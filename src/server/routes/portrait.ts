@@ -2,12 +2,13 @@ import { z } from "zod";
 import { GlassboxError, isGlassboxError } from "../../core/errors.ts";
 import type { Job } from "../../core/job.ts";
 import { prepareJob } from "../../executor/submit.ts";
-import { slopeField, SlopeFieldError, slopeFieldRequest } from "../../tasks/phase_portrait/slope_field.ts";
+import { slopeField, SlopeFieldError } from "../../tasks/phase_portrait/slope_field.ts";
 import { readObject } from "../body.ts";
 import { byteStream } from "../byte_stream.ts";
 import type { ServerContext } from "../context.ts";
 import {
   checkPortraitRequest,
+  checkSlopeField,
   PORTRAIT_TASK,
   portraitStatus,
   resultOf,
@@ -97,17 +98,10 @@ export const portraitRoutes: readonly Route[] = [
     refuses,
     async answer({ request, context }) {
       const body = await readObject(request, context.host.clock, { required: true });
-      const parsed = slopeFieldRequest.safeParse(body);
-      if (!parsed.success) {
-        const detail = parsed.error.issues.map(({ path, message }) => ({
-          type: "value_error",
-          loc: ["body", ...path],
-          msg: message,
-        }));
-        return json({ detail }, { status: 422 });
-      }
+      const checked = checkSlopeField(body);
+      if ("status" in checked) return json(checked.body, { status: checked.status });
       try {
-        return json(slopeField(parsed.data));
+        return json(slopeField(checked.request));
       } catch (error) {
         if (error instanceof SlopeFieldError) return json({ detail: error.message }, { status: 400 });
         throw error;

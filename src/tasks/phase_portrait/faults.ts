@@ -48,7 +48,8 @@ export function allFaultsOf(body: Readonly<Record<string, unknown>>): RequestFau
 
 type Issue = z.core.$ZodIssue;
 
-function shapeFaults(issue: Issue, body: Readonly<Record<string, unknown>>): RequestFault[] {
+/** What one issue says of a request's shape. */
+export function shapeFaults(issue: Issue, body: Readonly<Record<string, unknown>>): RequestFault[] {
   const field = fieldOf(issue.path);
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => ({

@@ -20,6 +20,11 @@ const range = z.tuple([number, number], { error: "must be an array of two number
   "must have its low end first",
 );
 
+/** Told of another JSON type only: fields of an object tell of themselves. */
+const anObject = {
+  error: ({ code }: { readonly code?: string }) => code === "invalid_type" ? "must be an object" : undefined,
+};
+
 const TIMES = `must have 1 to ${PORTRAIT_LIMITS.times} times`;
 
 const integrator = z.strictObject({
@@ -47,7 +52,7 @@ const integrator = z.strictObject({
     "Of old clients: numba… means RK4 on the times of the rows",
   ),
   backend_hint: text(200).nullable().optional(),
-});
+}, anObject);
 
 const crossing = z.union([z.literal(-1), z.literal(0), z.literal(1)], { error: "must be -1, 0 or 1" });
 
@@ -56,7 +61,7 @@ const event = z.strictObject({
   direction: crossing.default(0),
   terminal: z.boolean().default(false),
   name: text(200).default(""),
-});
+}, anObject);
 
 const section = z.strictObject({
   expr: text(4096).min(1).optional().describe("The surface where this is zero; or give a period"),
@@ -103,7 +108,7 @@ const analysis = z.strictObject({
     .refine(({ from, to }) => from < to, "must have from below to").optional()
     .describe("Follow the equilibria over one parameter; find folds and Hopf points"),
   conserved: text(4096).min(1).optional().describe("An expression that should stay constant: its drift"),
-});
+}, anObject);
 
 /** A request as people and programs write it; field names are those of the tool whose clients keep working. */
 export const portraitRequest = z.strictObject({
@@ -139,7 +144,8 @@ export const portraitRequest = z.strictObject({
     .optional()
     .describe("A row of states each; may be left out when the equations give initial values"),
   integrator: integrator.prefault({}),
-  events: z.array(event).max(PORTRAIT_LIMITS.events).default([]),
+  events: z.array(event, { error: "must be an array of events" })
+    .max(PORTRAIT_LIMITS.events, `must have at most ${PORTRAIT_LIMITS.events} events`).default([]),
   projection: z.array(whole(0, PORTRAIT_LIMITS.states - 1), { error: "must be an array of state numbers" })
     .max(3, "must be 2 or 3 distinct state numbers")
     .default([])

@@ -3,22 +3,30 @@ import { isGlassboxError } from "../../core/errors.ts";
 import { type CompiledEquations, compileSystem, EquationError, parseSystem } from "./language/mod.ts";
 import { PORTRAIT_LIMITS } from "./limits.ts";
 
-const number = z.number().refine(Number.isFinite, "must be a finite number");
+const number = z.number({ error: "must be a number" }).refine(Number.isFinite, "must be a finite number");
+const numbers = z.record(z.string().max(64), number, { error: "must be an object of numeric values" });
 
 /** A grid of arrows, as the seed tool's clients ask for it; `parameters`, `t`, `fixed` and `axes` are ours. */
 export const slopeFieldRequest = z.object({
-  equations: z.string().min(1).max(PORTRAIT_LIMITS.equationCharacters),
+  equations: z.string({ error: "must be a non-empty string" }).min(1, "must be a non-empty string")
+    .max(
+      PORTRAIT_LIMITS.equationCharacters,
+      `must have at most ${PORTRAIT_LIMITS.equationCharacters} characters`,
+    ),
   x_min: number,
   x_max: number,
   y_min: number,
   y_max: number,
   z_min: number.optional(),
   z_max: number.optional(),
-  grid_size: z.int().default(30),
-  parameters: z.record(z.string().max(64), number).optional(),
+  grid_size: z.int({ error: "must be a whole number" }).default(30),
+  parameters: numbers.optional(),
   t: number.default(0),
-  fixed: z.record(z.string().max(64), number).default({}).describe("Values of the states that are not shown"),
-  axes: z.array(z.int().min(0).max(PORTRAIT_LIMITS.states - 1)).min(2).max(3).optional(),
+  fixed: numbers.default({}).describe("Values of the states that are not shown"),
+  axes: z.array(z.int().min(0).max(PORTRAIT_LIMITS.states - 1), {
+    error: "must be an array of state numbers",
+  })
+    .min(2, "must have 2 or 3 state numbers").max(3, "must have 2 or 3 state numbers").optional(),
 }).superRefine((request, context) => {
   for (const axis of ["x", "y", "z"] as const) {
     const low = request[`${axis}_min`], high = request[`${axis}_max`];
@@ -87,7 +95,7 @@ function even(low: number, high: number, count: number): number[] {
 
 function startState(system: CompiledEquations, { fixed }: SlopeFieldRequest): Float64Array {
   const y = system.allocate(system.dimension);
-  for (const [i, name] of system.states.entries()) y[i] = fixed[name] ?? 0;
+  for (const [i, name] of system.states.entries()) y[i] = Object.hasOwn(fixed, name) ? fixed[name]! : 0;
   return y;
 }
 

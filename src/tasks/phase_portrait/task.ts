@@ -85,7 +85,8 @@ async function leaveArtifacts(context: TaskContext, solved: Solved, result: Resu
   await context.artifact("results.json", `${JSON.stringify({ ...result, trajectories })}\n`);
   if (fits) await context.artifact("trajectories.csv", csvOf(setup, blocks));
   await context.artifact("trajectories.bin", binaryOf(setup, blocks));
-  if (analysis === null) return;
+  // Drawing cannot be interrupted, and nobody waits for the picture of a cancelled job.
+  if (analysis === null || context.signal.aborted) return;
   const [{ svgOf }, { pngOf }, { loadGlyphs }] = await Promise.all([
     import("./draw/svg.ts"),
     import("./draw/png.ts"),

@@ -39,7 +39,7 @@ export function classify(values: readonly Eigenvalue[], speedScale: number): Cla
   const largest = Math.max(...values.map(({ re, im }) => Math.hypot(re, im)));
   if (largest <= DEGENERATE_SHARE * speedScale) {
     return {
-      type: "degenerate: the linearisation is zero",
+      type: "degenerate: all eigenvalues are zero",
       stability: "undecided",
       unstableDirections: 0,
     };

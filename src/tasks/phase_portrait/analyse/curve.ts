@@ -24,13 +24,16 @@ export interface CurveOptions {
   readonly escapeViews?: number;
   /** It also ends when it is this near to one of these points, as a share of the view. */
   readonly attractors?: readonly Float64Array[];
+  /** It also ends at a step's end where this holds. */
+  readonly arrived?: (y: Float64Array) => boolean;
   /** Its length in view diagonals at which it ends. Default 60. */
   readonly lengthLimit?: number;
 }
 
 /** Points to each step of the method: a step of order 8 spans a good part of a turn. */
 const POINTS_PER_STEP = 8;
-const NEAR = 2e-3;
+/** As a share of the view. */
+export const NEAR = 2e-3;
 
 /** Follows a trajectory through the view until it leaves, arrives, or has been long enough to see. */
 export function traceCurve(field: VectorField, options: CurveOptions): Curve {
@@ -51,7 +54,7 @@ export function traceCurve(field: VectorField, options: CurveOptions): Curve {
       add(t, point);
     }
     add(stepper.t, stepper.y);
-    return length < lengthLimit &&
+    return length < lengthLimit && options.arrived?.(stepper.y) !== true &&
       !attractors.some((attractor) => scaledDistance(view, attractor, stepper.y) < NEAR);
   };
   const size = viewSize(view);

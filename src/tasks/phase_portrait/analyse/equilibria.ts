@@ -1,6 +1,7 @@
 import { factor, solveFactored } from "../solve/linear.ts";
 import type { VectorField } from "../solve/stepper.ts";
 import { type Classification, classify, type Eigenvalue, eigenvalues } from "./classify.ts";
+import { atMultipleRoot } from "./multiple_roots.ts";
 import { gridPoints, inView, scaledDistance, scattered, type View, viewSize } from "./view.ts";
 
 /** A point where nothing moves, with what the linearisation says of it. */
@@ -41,7 +42,7 @@ export function findEquilibria(field: VectorField, t: number, view: View): Equil
     const at = a.findIndex((value, i) => Math.abs(value - b[i]!) > 1e-9 * viewSize(view));
     return at < 0 ? 0 : a[at]! - b[at]!;
   });
-  const described = found.map((point) => describeEquilibrium(field, t, point, newton.speedScale));
+  const described = found.map((root) => describeRoot(field, t, root, view, newton.speedScale));
   const equilibria = thinned(described);
   return { equilibria, more: equilibria.length < described.length || found.length >= EQUILIBRIUM_LIMIT };
 }
@@ -73,8 +74,18 @@ export function equilibriumFrom(
   view: View,
 ): Equilibrium | null {
   const newton = new Newton(field, t, view);
-  const point = newton.from(start);
-  return point === null ? null : describeEquilibrium(field, t, point, newton.speedScale);
+  const root = newton.from(start);
+  return root === null ? null : describeRoot(field, t, root, view, newton.speedScale);
+}
+
+function describeRoot(
+  field: VectorField,
+  t: number,
+  root: Float64Array,
+  view: View,
+  speedScale: number,
+): Equilibrium {
+  return describeEquilibrium(field, t, atMultipleRoot(field, t, root, view, speedScale), speedScale);
 }
 
 /** Names the equilibrium at a point that is known to be one. */

@@ -32,6 +32,8 @@ export interface LyapunovOptions {
 
 const STRETCHES = 10;
 const RUNNING_ROWS = 200;
+/** Below this share of the longest, a vector is hardly longer than the solver's errors. */
+const LOST = 1e-5;
 
 /**
  * All Lyapunov exponents by the variational flow with repeated orthonormalisation: Benettin, Galgani, Giorgilli &
@@ -57,13 +59,13 @@ export function lyapunovSpectrum(field: VectorField, options: LyapunovOptions): 
   let firstStep: number | null = null;
   const sums: Float64Array[] = [];
   while (stopped === null && done < count) {
-    let last = 0;
+    let last = 0, over = 0;
     const end: ReturnType<typeof walk> = walk(
       extended,
       { ...plain, tolerance, t0: t, tEnd: t + tau, y0: state, firstStep },
       (stepper) => {
         last = Math.abs(stepper.t - stepper.tOld);
-        divergence += divergenceOver(field, stepper, jacobian);
+        over += divergenceOver(field, stepper, jacobian);
         return true;
       },
     );
@@ -73,7 +75,9 @@ export function lyapunovSpectrum(field: VectorField, options: LyapunovOptions): 
     }
     firstStep = Math.min(tau, Math.max(last, tau * 1e-6));
     state.set(end.y);
-    orthonormalise(n, state, totals);
+    const logs = orthonormalise(n, state, over);
+    logs.forEach((log, i) => totals[i]! += log);
+    divergence += over;
     t = end.t;
     done++;
     sums.push(totals.slice());
@@ -83,14 +87,14 @@ export function lyapunovSpectrum(field: VectorField, options: LyapunovOptions): 
     }
   }
   const elapsed = done * tau;
-  return {
+  return sorted({
     exponents: Array.from(totals, (sum) => sum / elapsed),
     errors: standardErrors(sums, tau, n),
     meanDivergence: divergence / elapsed,
     duration: elapsed,
     running: record,
     stopped,
-  };
+  });
 }
 
 function stopOf({ stop }: LyapunovOptions) {
@@ -116,21 +120,70 @@ function divergenceOver(
   return ((t - tOld) / 6) * (trace(tOld) + 4 * trace(middle) + trace(t));
 }
 
-/** Gram and Schmidt on the columns of M, adding the logarithm of what each was stretched by. */
-function orthonormalise(n: number, state: Float64Array, totals: Float64Array): void {
-  const at = (row: number, column: number) => n + row * n + column;
-  for (let j = 0; j < n; j++) {
-    for (let k = 0; k < j; k++) {
-      let product = 0;
-      for (let i = 0; i < n; i++) product += state[at(i, j)]! * state[at(i, k)]!;
-      for (let i = 0; i < n; i++) state[at(i, j)]! -= product * state[at(i, k)]!;
-    }
-    let square = 0;
-    for (let i = 0; i < n; i++) square += state[at(i, j)]! ** 2;
-    const length = Math.sqrt(square);
-    for (let i = 0; i < n; i++) state[at(i, j)]! /= length;
-    totals[j]! += Math.log(length);
+/**
+ * Gram and Schmidt on the columns of M; the logarithms of what each was stretched by. Columns that shrank to the size of
+ * the solver's errors come last, so that none is made orthogonal to an error. The volume of all changes by the
+ * divergence `over` the stretch, which gives the last one's logarithm when it is lost; its direction is the one left.
+ */
+function orthonormalise(n: number, state: Float64Array, over: number): Float64Array {
+  const columns = Array.from(
+    { length: n },
+    (_, j) => Float64Array.from({ length: n }, (_, i) => state[n + i * n + j]!),
+  );
+  const sizes = columns.map((column) => Math.hypot(...column)), limit = Math.max(...sizes) * LOST;
+  const all = columns.map((_, j) => j),
+    order = [
+      ...all.filter((j) => sizes[j]! >= limit),
+      ...all.filter((j) => sizes[j]! < limit),
+    ];
+  const logs = new Float64Array(n);
+  let longest = 0, sum = 0;
+  for (const [at, j] of order.entries()) {
+    const before = order.slice(0, at).map((k) => columns[k]!);
+    const length = madeOrthogonal(columns[j]!, before);
+    if (length === 0) setRemaining(columns[j]!, before);
+    longest = Math.max(longest, length);
+    const isLost = at === n - 1 && length < LOST * longest;
+    sum += logs[j] = isLost ? over - sum : Math.log(Math.max(length, Number.MIN_VALUE));
   }
+  columns.forEach((column, j) => column.forEach((value, i) => state[n + i * n + j] = value));
+  return logs;
+}
+
+/** Makes a vector orthogonal to others of length 1, and of length 1 itself unless nothing is left; its length before that. */
+function madeOrthogonal(vector: Float64Array, others: readonly Float64Array[]): number {
+  for (const other of others) {
+    let product = 0;
+    for (let i = 0; i < vector.length; i++) product += vector[i]! * other[i]!;
+    for (let i = 0; i < vector.length; i++) vector[i]! -= product * other[i]!;
+  }
+  let square = 0;
+  for (const value of vector) square += value ** 2;
+  const length = Math.sqrt(square);
+  if (length > 0) { for (let i = 0; i < vector.length; i++) vector[i]! /= length; }
+  return length;
+}
+
+/** Any vector that is orthogonal to the others: what is left of one of the axes. */
+function setRemaining(vector: Float64Array, others: readonly Float64Array[]): void {
+  for (let axis = 0; axis < vector.length; axis++) {
+    vector.fill(0);
+    vector[axis] = 1;
+    if (madeOrthogonal(vector, others) > 0.5 / Math.sqrt(vector.length)) return;
+  }
+}
+
+/** From the largest exponent down: in a system that falls apart into others the columns do not sort themselves. */
+function sorted(lyapunov: Lyapunov): Lyapunov {
+  const order = lyapunov.exponents.map((_, i) => i).sort((a, b) =>
+    lyapunov.exponents[b]! - lyapunov.exponents[a]!
+  );
+  return {
+    ...lyapunov,
+    exponents: order.map((i) => lyapunov.exponents[i]!),
+    errors: order.map((i) => lyapunov.errors[i]!),
+    running: lyapunov.running.map(([t, ...sums]) => [t!, ...order.map((i) => sums[i]!)]),
+  };
 }
 
 function standardErrors(sums: readonly Float64Array[], tau: number, n: number): number[] {

@@ -1,12 +1,11 @@
-import { GlassboxError } from "../../../core/errors.ts";
 import { affineIn } from "./affine.ts";
 import { BOUNDS } from "./bounds.ts";
-import { RESERVED } from "./functions.ts";
 import { Graph, GraphFull, neededFor, type NodeId } from "./graph.ts";
+import { checkNames, parameterFault, refuse } from "./given_names.ts";
 import { lowerValue, type Meanings } from "./lowering.ts";
 import { type Names, type ParsedEquations, parseEquations, parseExpression } from "./parser.ts";
 import { fail, type ProblemCode, type Span, type Warning, warningAt } from "./problem.ts";
-import type { Equation, Syntax } from "./syntax.ts";
+import { type Equation, partsOf, statesIn, type Syntax } from "./syntax.ts";
 import { quotedPiece } from "./tokens.ts";
 
 /** What equations may refer to besides themselves. */
@@ -74,33 +73,6 @@ export function readExpression(system: EquationSystem, text: string): NodeId {
 
 function found(index: number): number | undefined {
   return index === -1 ? undefined : index;
-}
-
-function checkNames({ independent }: Names, parameters: readonly string[]): void {
-  const faults = parameters.flatMap((name) => {
-    const fault = RESERVED.has(name)
-      ? "is the name of a function"
-      : name === independent
-      ? "is the independent variable"
-      : null;
-    return fault === null ? [] : [parameterFault(name, fault)];
-  });
-  if (parameters.length > BOUNDS.parameters) {
-    const message = `${parameters.length} parameters are too many: there may be ${BOUNDS.parameters}`;
-    faults.push({ field: "parameters", message });
-  }
-  refuse(faults);
-}
-
-function parameterFault(name: string, fault: string) {
-  const shown = quotedPiece(name).slice(1, -1);
-  return { field: `parameters.${shown}`, message: `${quotedPiece(name)} ${fault}: choose another name` };
-}
-
-function refuse(fields: readonly { field: string; message: string }[]): void {
-  if (fields.length === 0) return;
-  const message = `Cannot use the parameters: ${fields.map((fault) => fault.message).join("; ")}`;
-  throw new GlassboxError("invalid_input", message, { fields });
 }
 
 /** Lowers with the bound on nodes told as a problem at this expression. */
@@ -206,6 +178,11 @@ class SystemReader {
       .filter(({ name, order }) => order > 0 && order === this.#orders.get(name));
     const first = leading[0];
     if (first === undefined) {
+      const initial = [...partsOf(left), ...partsOf(right)].find(({ kind }) => kind === "initial");
+      if (initial !== undefined) {
+        const what = "an initial value can only stand alone on a left side";
+        this.#fail("E_IC_PLACE", initial, what);
+      }
       const hint = "every equation gives the highest derivative of one variable";
       this.#fail("E_LHS", left, "this equation has no leading derivative", hint);
     }
@@ -391,30 +368,4 @@ function isBare(
   syntax: Syntax,
 ): syntax is Syntax & ({ kind: "name"; name: string } | { kind: "state"; name: string }) {
   return syntax.kind === "name" || (syntax.kind === "state" && syntax.order === 0);
-}
-
-/** Every state that is written with a prime or an argument, in reading order. */
-function statesIn(syntax: Syntax): (Syntax & { kind: "state" })[] {
-  switch (syntax.kind) {
-    case "state":
-      return [syntax];
-    case "call":
-      return syntax.args.flatMap(statesIn);
-    case "list":
-      return syntax.items.flatMap(statesIn);
-    case "negation":
-    case "not":
-      return statesIn(syntax.operand);
-    case "power":
-      return [...statesIn(syntax.base), ...statesIn(syntax.exponent)];
-    case "sum":
-      return syntax.terms.flatMap(({ value }) => statesIn(value));
-    case "product":
-      return syntax.factors.flatMap(({ value }) => statesIn(value));
-    case "relation":
-    case "and":
-    case "or":
-      return syntax.operands.flatMap(statesIn);
-  }
-  return [];
 }

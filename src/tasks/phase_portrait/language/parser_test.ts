@@ -24,6 +24,7 @@ function faultOf(text: string, parameters: readonly string[] | null = ["a"]) {
 const VALUES: readonly (readonly [string, readonly number[]])[] = [
   ["x' == 2e + 2E - 2 E", [22]],
   ["x' == 1e-3*1000", [1]],
+  ["x' == 1.5`20*^2 + 1`3*^-1", [150.1]],
   ["x' == a(x+1)(x-1)", [56]],
   ["x' == (a+1)*(x-1)", [16]],
   ["x' == x(t) a", [21]],
@@ -71,6 +72,8 @@ const FAULTS: readonly (readonly [string, string, number, string])[] = [
   ["x' == x(t - 1)", "E_DELAY", 8, "t"],
   ["x' == 1, x[0] == 1, x[0] == 2", "E_DUPLICATE", 20, "x[0]"],
   ["x' == 1, x[0] == 1, x'[0] == 2", "E_IC_PLACE", 20, "x'[0]"],
+  ["x' == 1, x[0] + 1 == 2", "E_IC_PLACE", 9, "x[0]"],
+  ["x' == 1, 1 == x[0]", "E_IC_PLACE", 14, "x[0]"],
   ["x'' == 1, x[0] == 1, x'[1] == 2", "E_IC_VALUE", 21, "x'[1]"],
   ["x' == 1, x[0] == t", "E_IC_VALUE", 17, "t"],
   ["x' - x' == 1", "E_NOT_AFFINE", 0, "x'"],
@@ -155,6 +158,16 @@ Deno.test("parseSystem() takes another independent variable", () => {
   system.setParameters(Float64Array.of(10));
   system.rhs(3, Float64Array.of(0), out);
   assert.deepEqual([...out], [13]);
+});
+
+Deno.test("parseSystem() refuses an independent variable that is no free name", () => {
+  for (const independent of ["2", "", "a b", "Sin", "sin", "Pi", "True", "__t", "t'", "\u0301"]) {
+    assert.throws(
+      () => parseSystem("x' == 1", { independent }),
+      /Cannot use the independent variable: it must be/,
+    );
+  }
+  assert.deepEqual(parseSystem("τ_1'[s] == s", { independent: "s" }).states, ["τ_1"]);
 });
 
 Deno.test("unwrapSolve() takes a pasted NDSolve apart", () => {

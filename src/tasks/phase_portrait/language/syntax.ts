@@ -40,3 +40,32 @@ export interface Equation {
   readonly left: Syntax;
   readonly right: Syntax;
 }
+
+/** Every state that is written with a prime or an argument, in reading order. */
+export function statesIn(syntax: Syntax): (Syntax & { kind: "state" })[] {
+  return partsOf(syntax).filter((part) => part.kind === "state");
+}
+
+/** Everything that has no parts itself, in reading order. */
+export function partsOf(syntax: Syntax): Syntax[] {
+  switch (syntax.kind) {
+    case "call":
+      return syntax.args.flatMap(partsOf);
+    case "list":
+      return syntax.items.flatMap(partsOf);
+    case "negation":
+    case "not":
+      return partsOf(syntax.operand);
+    case "power":
+      return [...partsOf(syntax.base), ...partsOf(syntax.exponent)];
+    case "sum":
+      return syntax.terms.flatMap(({ value }) => partsOf(value));
+    case "product":
+      return syntax.factors.flatMap(({ value }) => partsOf(value));
+    case "relation":
+    case "and":
+    case "or":
+      return syntax.operands.flatMap(partsOf);
+  }
+  return [syntax];
+}

@@ -19,6 +19,7 @@ const SPACE = /[^\S\n\r\u2028\u2029\ufeff]+/y;
 const NEWLINE = /[\n\r\u2028\u2029]/y;
 const NUMBER = /(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+|\*\^[+-]?[0-9]+)?/y;
 const PRECISION = /`{1,2}[0-9.]*/y;
+const EXPONENT = /\*\^[+-]?[0-9]+/y;
 const NAME_START = /[\p{L}_][\p{L}\p{M}0-9_₀-₉]*/uy;
 const NAME_REST = /[\p{L}\p{M}0-9_₀-₉]+/uy;
 const NAME = /^[\p{L}_][\p{L}0-9_₀-₉]*$/u;
@@ -108,10 +109,12 @@ class Lexer {
 
   #number(): void {
     const start = this.#pos;
-    const digits = this.#take(NUMBER)!;
-    const end = this.#pos;
+    let digits = this.#take(NUMBER)!;
+    let end = this.#pos;
+    // Mathematica writes the exponent behind the precision.
+    const late = this.#take(PRECISION) !== null && !/[eE^]/.test(digits) ? this.#take(EXPONENT) : null;
+    if (late !== null) [digits, end] = [digits + late, this.#pos];
     const value = Number(digits.replace("*^", "e"));
-    this.#take(PRECISION);
     const after = this.#text.slice(end, end + 2);
     if (digits === "0" && /^[xX][0-9a-fA-F]|^[bBoO][0-9]/.test(after)) {
       this.#badNumber(start, end + 2, "is not decimal", "write the number in decimal digits");

@@ -141,11 +141,13 @@ class Analyst {
       times.length === 0 ? null : traceCurve(system, { ...options, start, tEnd: end });
     return this.#did("smooth lines", () =>
       starts.flatMap((start) =>
-        wholeCurve(
-          way(start, 2 * t0 - tEnd, backwardTimes),
-          way(start, tEnd, forwardTimes),
-          system.dimension,
-        ) ?? []
+        this.#stop() === null
+          ? wholeCurve(
+            way(start, 2 * t0 - tEnd, backwardTimes),
+            way(start, tEnd, forwardTimes),
+            system.dimension,
+          ) ?? []
+          : []
       )) ?? [];
   }
 

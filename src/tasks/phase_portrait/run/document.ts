@@ -85,7 +85,22 @@ function stoppedWarnings(starts: readonly SolvedStart[]): string[] {
   ];
 }
 
-/** The analysis as JSON; lines are left to the pictures, as they are long. */
+/** So many points of all separatrices together are told, and so many of all nullclines; the pictures have all. */
+const LINE_POINTS = 4_096;
+/** More of one line say no more. */
+const POINTS_OF_ONE = 200;
+
+/** Some points of a line, evenly by number, its two ends among them. */
+function somePoints(states: Float64Array, n: number, lines: number): number[][] {
+  const most = Math.max(2, Math.min(POINTS_OF_ONE, Math.floor(LINE_POINTS / lines)));
+  const last = states.length / n - 1, kept = Math.min(last, most - 1);
+  return Array.from({ length: kept + 1 }, (_, k) => {
+    const row = kept === 0 ? 0 : Math.round((k * last) / kept);
+    return Array.from(states.subarray(row * n, (row + 1) * n));
+  });
+}
+
+/** The analysis as JSON; of long lines some points. */
 export function analysisDocument(setup: Setup, analysis: Analysis) {
   const { system } = setup;
   const named = (point: ArrayLike<number>) =>
@@ -100,8 +115,13 @@ export function analysisDocument(setup: Setup, analysis: Analysis) {
       equilibrium,
       kind,
       points: times.length,
+      line: somePoints(states, system.dimension, analysis.separatrices.length),
       end: named(states.subarray(states.length - system.dimension)),
       status,
+    })),
+    nullclines: analysis.nullclines.map(({ name, lines }) => ({
+      of: name,
+      lines: lines.map((line) => somePoints(line, 2, analysis.nullclines.length * lines.length)),
     })),
     cycles: analysis.cycles.map((cycle) => cycleDocument(cycle, named, system.states)),
     ...(analysis.periods === null ? {} : {

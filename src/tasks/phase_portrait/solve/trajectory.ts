@@ -68,9 +68,11 @@ class RowWriter {
   readonly #values: Float64Array;
   readonly #n: number;
   readonly #point: Float64Array;
+  readonly #forward: boolean;
 
   constructor(point: Float64Array, options: WalkOptions, times: Float64Array, into: Float64Array) {
     this.#n = point.length;
+    this.#forward = options.tEnd > options.t0;
     this.#times = times;
     this.#values = into;
     this.#point = point;
@@ -79,7 +81,7 @@ class RowWriter {
 
   /** Writes the rows up to `tLast` within the last step. */
   visit(stepper: Stepper, tLast: number): void {
-    const times = this.#times, forward = stepper.t > stepper.tOld;
+    const times = this.#times, forward = this.#forward;
     while (this.count < times.length) {
       const t = times[this.count]!;
       if (forward ? t > tLast : t < tLast) return;

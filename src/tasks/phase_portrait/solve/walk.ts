@@ -88,6 +88,9 @@ class Walk {
   readonly #visit: (stepper: Stepper) => boolean;
   readonly #space: WorkSpace;
   readonly #size0: number;
+  /** The size of the last accepted state and of the one before; a refused step may have written over that. */
+  #size: number;
+  #sizeBefore: number;
   readonly #maxStep: number;
   readonly #past: StepCounts = newCounts();
   #nonFinite = 0;
@@ -110,8 +113,9 @@ class Walk {
     this.#method = startingMethod(options.method, options.tolerance);
     this.#stepper = newStepper(this.#method, field, options.tolerance, space);
     this.#used.push(this.#method);
-    this.#size0 = largest(options.y0);
-    this.#maxStep = options.maxStep ?? Infinity;
+    this.#size = this.#sizeBefore = this.#size0 = largest(options.y0);
+    const { maxStep, t0, tEnd } = options;
+    this.#maxStep = Math.max(maxStep ?? Infinity, smallestStep(Math.max(Math.abs(t0), Math.abs(tEnd))));
   }
 
   run(): WalkEnd {
@@ -131,7 +135,7 @@ class Walk {
     const span = tEnd - t0;
     const chosen = given ?? firstStep(this.#field, t0, y0, span, this.#stepper.order, tolerance, this.#space);
     if (given === null) this.#past.rhsEvals += 2;
-    return Math.sign(span) * Math.min(chosen, Math.abs(span), this.#maxStep);
+    return Math.sign(span) * Math.min(Math.max(chosen, smallestStep(t0)), Math.abs(span), this.#maxStep);
   }
 
   /** One attempt and all that follows from it; null to go on. */
@@ -148,9 +152,14 @@ class Walk {
     this.#nonFinite = 0;
     if (!this.#visit(stepper)) return this.#end("event", "");
     if (stepper.t === this.#options.tEnd) return this.#end("ok", "");
-    if (largest(stepper.y) > grewTooLarge(this.#size0)) return this.#end("blow_up", this.#grew(stepper));
+    [this.#sizeBefore, this.#size] = [this.#size, largest(stepper.y)];
+    if (this.#size > grewTooLarge(this.#size0)) return this.#end("blow_up", this.#grew(stepper));
     if (this.#hasEscaped(stepper.y)) return this.#end("escaped", "The trajectory left the view");
-    if (tooSmall(stepper)) return this.#stuck(stepper, false);
+    if (tooSmall(stepper)) {
+      if (stepper.t === 0) return this.#stuck(stepper, false);
+      // Only a refusal shows that the smallest step is too long.
+      stepper.h = Math.sign(this.#options.tEnd - stepper.t) * smallestStep(stepper.t);
+    }
     this.#watchStiffness(stepper);
     return null;
   }
@@ -162,8 +171,7 @@ class Walk {
   }
 
   #stuck(stepper: Stepper, nonFinite: boolean): WalkEnd {
-    const size = largest(stepper.y);
-    const grows = size > largest(stepper.yOld) && size > 1e3 * (1 + this.#size0);
+    const grows = this.#size > this.#sizeBefore && this.#size > 1e3 * (1 + this.#size0);
     if (grows) return this.#end("blow_up", this.#grew(stepper));
     if (nonFinite) {
       return this.#end(
@@ -282,9 +290,13 @@ export function addCounts(sum: StepCounts, more: StepCounts): void {
   sum.lu += more.lu;
 }
 
-/** Ten spacings of doubles at t. */
 function tooSmall({ t, h }: Stepper): boolean {
-  return Math.abs(h) < 10 * Number.EPSILON * Math.abs(t) || h === 0;
+  return Math.abs(h) < smallestStep(t) || h === 0;
+}
+
+/** Ten spacings of doubles at t: a shorter step might not change it. */
+function smallestStep(t: number): number {
+  return 10 * Number.EPSILON * Math.abs(t);
 }
 
 /** The largest of |y_i|. */

@@ -34,6 +34,24 @@ function solve(equations: string, y0: readonly number[], asked: Asked = {}): Tra
 
 const EXPLICIT_AND_IMPLICIT = ["RK45", "DOP853", "Rodas5P", "Radau", "auto"] as const;
 
+for (const method of [...EXPLICIT_AND_IMPLICIT, "RK4"] as const) {
+  Deno.test(`walk() by ${method} writes no row beyond where it stopped, however far from t = 0 it is`, () => {
+    for (const [t0, tEnd] of [[1e15, 1e15 + 1], [1e15, 1e15 - 1], [-1e300, 1e300]] as const) {
+      const { status, tStop, rows, values } = solve("{x' == y, y' == -x}", [1, 0], { method, t0, tEnd });
+      assert.ok(values.every(Number.isFinite), `${t0}: ${values}`);
+      if (status === "ok") assert.deepEqual([tStop, rows], [tEnd, 11]);
+      else assert.ok(rows <= 1, `${t0}: ${rows} rows, and it stopped at ${tStop}`);
+    }
+  });
+
+  Deno.test(`walk() by ${method} gets to its end where it was asked for steps that would not change t`, () => {
+    const asked = { method, t0: 1, tEnd: 1 + 1e-12, maxStep: 1e-20 };
+    const { status, values } = solve("x' == 1", [0], asked);
+    assert.equal(status, "ok");
+    assert.ok(Math.abs(values.at(-1)! - (asked.tEnd - 1)) < 1e-24);
+  });
+}
+
 for (const method of EXPLICIT_AND_IMPLICIT) {
   Deno.test(`walk() by ${method} ends where a right side stops being a number, and names the equation`, () => {
     const { status, tStop, rows, message } = solve("{x' == -1, y' == Sqrt[x]}", [1, 0], { method });
