@@ -58,7 +58,7 @@ export const BYTECODE_DEPTH = 5;
 
 /** Rarely used, and no start imports them: what they do takes far longer than making their bytecode. */
 const RARE =
-  /[\\/]src[\\/](kbase[\\/](clients|harness|validate)|tasks[\\/]genome_dashboard(?=[\\/](?!task\.ts)))[\\/]|[\\/]yaml[\\/]dist[\\/]/;
+  /[\\/]src[\\/](kbase[\\/](clients|harness|validate)|store[\\/]salvage|verify(?=[\\/](mend|repair)\.ts)|tasks[\\/]genome_dashboard(?=[\\/](?!task\.ts)))[\\/]|[\\/]yaml[\\/]dist[\\/]/;
 
 /** They have other plugins of their own. */
 const NOT_OURS = /[\\/]libsql[\\/](index|promise)\.js$|[\\/]zod[\\/]v4[\\/]classic[\\/]external\.js$/;

@@ -14,6 +14,8 @@ import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { Retention } from "./retention.ts";
 import { Schedules } from "./schedules.ts";
+import type { Filled } from "./salvage/fill.ts";
+import type { Mending } from "./salvage/mending.ts";
 import {
   type DatabaseIdentity,
   migrate,
@@ -198,6 +200,17 @@ export class Store {
   /** Copies an embedded database as it is now into an empty or new file, without free pages; others may write on. */
   async copyInto(path: string): Promise<void> {
     await this.#connection.read(statement("VACUUM INTO ?", path));
+  }
+
+  /** Fills this database, which must be new, with what can be read of the damaged one at `path`. */
+  async salvage(path: string, display: string): Promise<{ filled: Filled; mending: Mending }> {
+    // Rarely used, and no other start should pay for it.
+    const [{ fill }, { Mending }] = await Promise.all([
+      import("./salvage/fill.ts"),
+      import("./salvage/mending.ts"),
+    ]);
+    const filled = await fill(this.#core, this.#files, path, display);
+    return { filled, mending: new Mending(this.#core) };
   }
 
   /** Makes the file alone the whole database, to be moved or copied; the next to open it changes that back. */
