@@ -36,13 +36,14 @@ export class PackedTexts {
     const module = await import(`${pathToFileURL(path)}?${source.length}`);
     const lines = Object.entries(module).map(([name, value]) =>
       typeof value === "function"
-        ? `export const ${name} = () => globalThis.__glassboxBinary.unpack(${this.#add(value())});`
+        ? `export const ${name} = () => globalThis.__glassboxBinary.unpack(${this.add(value())});`
         : `export const ${name} = ${JSON.stringify(value)};`
     );
     return lines.join("\n");
   }
 
-  #add(value: unknown): string {
+  /** Compresses a value and gives the arguments that unpack it. */
+  add(value: unknown): string {
     const text = Buffer.from(JSON.stringify(value));
     const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 22 };
     const part = brotliCompressSync(text, { params });
@@ -58,7 +59,7 @@ export const BYTECODE_DEPTH = 5;
 
 /** Rarely used, and no start imports them: what they do takes far longer than making their bytecode. */
 const RARE =
-  /[\\/]src[\\/](kbase[\\/](clients|harness|validate)|store[\\/]salvage|verify(?=[\\/](mend|repair)\.ts)|tasks[\\/]genome_dashboard(?=[\\/](?!task\.ts)))[\\/]|[\\/]yaml[\\/]dist[\\/]/;
+  /[\\/]src[\\/](kbase[\\/](clients|harness|validate)|tasks[\\/]genome_dashboard(?=[\\/](?!task\.ts)))[\\/]|[\\/]yaml[\\/]dist[\\/]/;
 
 /** They have other plugins of their own. */
 const NOT_OURS = /[\\/]libsql[\\/](index|promise)\.js$|[\\/]zod[\\/]v4[\\/]classic[\\/]external\.js$/;

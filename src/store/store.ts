@@ -14,8 +14,6 @@ import { Jobs } from "./jobs.ts";
 import { Lines } from "./lines.ts";
 import { Retention } from "./retention.ts";
 import { Schedules } from "./schedules.ts";
-import type { Filled } from "./salvage/fill.ts";
-import type { Mending } from "./salvage/mending.ts";
 import {
   type DatabaseIdentity,
   migrate,
@@ -202,15 +200,9 @@ export class Store {
     await this.#connection.read(statement("VACUUM INTO ?", path));
   }
 
-  /** Fills this database, which must be new, with what can be read of the damaged one at `path`. */
-  async salvage(path: string, display: string): Promise<{ filled: Filled; mending: Mending }> {
-    // Rarely used, and no other start should pay for it.
-    const [{ fill }, { Mending }] = await Promise.all([
-      import("./salvage/fill.ts"),
-      import("./salvage/mending.ts"),
-    ]);
-    const filled = await fill(this.#core, this.#files, path, display);
-    return { filled, mending: new Mending(this.#core) };
+  /** For `salvage/`, which fills this database, a new one, with rows of a damaged one, and is loaded only then. */
+  salvaging<T>(work: (core: StoreCore, files: Files) => T): T {
+    return work(this.#core, this.#files);
   }
 
   /** Makes the file alone the whole database, to be moved or copied; the next to open it changes that back. */

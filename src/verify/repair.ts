@@ -1,6 +1,7 @@
 import { GlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
-import type { TableSalvage } from "../store/salvage/fill.ts";
+import { fill, type TableSalvage } from "../store/salvage/fill.ts";
+import { Mending } from "../store/salvage/mending.ts";
 import { Store, type StoreOptions } from "../store/store.ts";
 import type { Violation } from "./check.ts";
 import { type Mended, mendJob } from "./mend.ts";
@@ -37,7 +38,8 @@ export async function repairInto(
 ): Promise<Repaired> {
   const store = await Store.open(options, host);
   try {
-    const { filled, mending } = await store.salvage(damaged.path, damaged.display);
+    const filled = await store.salvaging((core, files) => fill(core, files, damaged.path, damaged.display));
+    const mending = store.salvaging((core) => new Mending(core));
     refuseOther(damaged, filled.databaseId);
     await mending.tie();
     const incomplete: string[] = [];
