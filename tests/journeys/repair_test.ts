@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { readdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { seededRandom } from "../../src/platform/memory_clock.ts";
+import { MIGRATIONS } from "../../src/store/migrations.gen.ts";
 import {
   addedRows,
   foldLog,
@@ -94,6 +96,18 @@ async function repaired({ sandbox, sound, damaged }: Scene, bytes: Uint8Array, w
   const [original, now] = [rowsOf(sound), rowsOf(copy)];
   const count = (rows: ReadonlyMap<string, number>) => [...rows.values()].reduce((sum, one) => sum + one, 0);
   return { told, copy, added: addedRows(now, original), lost: count(original) - count(now) };
+}
+
+/** A database as the first version of the schema had it, with one queued job. */
+function makeOlder(path: string): void {
+  const database = new DatabaseSync(path);
+  for (const sql of MIGRATIONS[0]!.statements) database.exec(sql);
+  database.exec(`CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO meta VALUES ('database_id', '${crypto.randomUUID()}'), ('schema', '1');
+    INSERT INTO jobs (id, task, input, request_sha256, queue, priority, state, grace_ms, output_bytes_max, created_at_ms)
+    VALUES ('old', 'exec', '{"program":"true","args":[]}', '', 'default', 0, 'queued', 5000, 1000, 1);
+    INSERT INTO events VALUES ('old', 1, 0, 'submitted', '{}', 1)`);
+  database.close();
 }
 
 for (const program of programs()) {
@@ -256,6 +270,20 @@ for (const program of programs()) {
       "up\n",
     );
     await recovers(sandbox, { env: { GLASSBOX_DB: copy } });
+  });
+
+  Deno.test(`repair ${name} reads rows of an older schema`, async () => {
+    await using scene = await newScene(program);
+    const { sandbox, damaged, copy } = scene;
+    makeOlder(damaged);
+    const ended = await sandbox.run(["--db", damaged, "repair", copy, "--json"]);
+    assert.equal(ended.code, 0, ended.err);
+    const told = JSON.parse(ended.out) as Told;
+    assert.deepEqual([told.jobs, told.incomplete, told.isSameId], [1, [], true]);
+    const env = { GLASSBOX_DB: copy };
+    const { job } = await showJob(sandbox, "old", { env });
+    assert.deepEqual([job.state, job.maxAttempts, job.backoffMs, job.schedule], ["queued", 1, 1_000, null]);
+    await recovers(sandbox, { env });
   });
 
   const flips = rigRun("repair", { short: 30, long: 2_000 });

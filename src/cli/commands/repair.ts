@@ -57,7 +57,21 @@ async function demandDamaged(host: Host, path: string | null, display: string): 
       `Cannot repair ${display} as ${what}: name the damaged file with --db`,
     );
   }
+  await demandReadable(host, path, display);
   return await host.files.realPath(path) ?? path;
+}
+
+/** A disk that fails here and there is what this is for; a file that may not be read is another matter. */
+async function demandReadable({ files }: Host, path: string, display: string): Promise<void> {
+  try {
+    for await (const _ of files.readPieces(path, 1)) break;
+  } catch (error) {
+    const code = (error as { code?: unknown } | null)?.code;
+    if (code !== "EACCES" && code !== "EPERM") return;
+    throw new GlassboxError("input_denied", `Cannot repair ${display} as permission to read it is denied`, {
+      cause: error,
+    });
+  }
 }
 
 /** Whoever uses it would write on while we read, and what they wrote last would be missing. */
@@ -65,7 +79,8 @@ async function demandUnused({ files, locks }: Host, source: string): Promise<voi
   const directory = `${source}.run/workers`;
   const names = await files.list(directory).catch(() => []);
   for (const name of names.filter((one) => one.endsWith(".lock"))) {
-    const lock = await locks.tryAcquire(`${directory}/${name}`);
+    // Where no lock file can be opened, as on a disk that went read-only, nobody can write either.
+    const lock = await locks.tryAcquire(`${directory}/${name}`).catch(() => undefined);
     lock?.release();
     if (lock !== null) continue;
     throw new GlassboxError(
