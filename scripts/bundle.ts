@@ -13,6 +13,7 @@ import {
   noOptionalAddons,
   webApisOfTheEngine,
 } from "./bundle_plugins.ts";
+import { packedCode } from "./bundle_packed.ts";
 import { PackedTexts, smallSource } from "./bundle_size.ts";
 import { EXIT, ScriptError } from "./compile_steps.ts";
 
@@ -58,6 +59,7 @@ export async function bundleProgram(main: string, directory: string): Promise<Bu
       noOptionalAddons,
       lessOfZod,
       texts.plugin,
+      packedCode({ pack: (text) => texts.add(text), small: smallSource }),
       smallSource,
     ],
   });

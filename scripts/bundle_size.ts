@@ -36,13 +36,14 @@ export class PackedTexts {
     const module = await import(`${pathToFileURL(path)}?${source.length}`);
     const lines = Object.entries(module).map(([name, value]) =>
       typeof value === "function"
-        ? `export const ${name} = () => globalThis.__glassboxBinary.unpack(${this.#add(value())});`
+        ? `export const ${name} = () => globalThis.__glassboxBinary.unpack(${this.add(value())});`
         : `export const ${name} = ${JSON.stringify(value)};`
     );
     return lines.join("\n");
   }
 
-  #add(value: unknown): string {
+  /** Compresses a value and gives the arguments that unpack it. */
+  add(value: unknown): string {
     const text = Buffer.from(JSON.stringify(value));
     const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 22 };
     const part = brotliCompressSync(text, { params });

@@ -85,6 +85,7 @@ export const COMMANDS: readonly string[] = [
   "tasks",
   "doctor",
   "verify",
+  "repair",
   "kbase",
   "completions",
   "version",

@@ -16,6 +16,7 @@ import {
 import { kbaseMode, kbaseServe, kbaseTestHarness, kbaseValidate } from "./commands/kbase_commands.ts";
 import { queuesLimit, queuesList, queuesPause } from "./commands/queues.ts";
 import { jobsPrune } from "./commands/prune.ts";
+import type { RepairFlags } from "./commands/repair.ts";
 import { run } from "./commands/run.ts";
 import {
   schedulesAdd,
@@ -374,10 +375,21 @@ function addTools(program: Program, cli: Cli, globals: Globals, ended: Ended): v
     "Write a consistent copy of the database to a new file, while others go on using it.",
   ).argument("<file>").option("--force", "replace a file that is there").option("--json", "as JSON")
     .action((file, flags) => ended(backup(cli, { ...globals(), ...flags }, file)));
+  program.command("repair").summary("copy what can be read of a damaged database").description(
+    "Copy what can be read of a damaged database to a new file, and check the copy. The damaged one, which --db " +
+      "names, is only read. Jobs of which something is missing say so in an event.",
+  ).argument("<file>").option("--json", "as JSON")
+    .action((file, flags) => ended(repairCommand(cli, { ...globals(), ...flags }, file)));
   program.command("version").summary("print the version").description(
     "Print the version, and which runtime runs it.",
   ).option("--json", "as JSON")
     .action((flags) => ended(version(cli, flags)));
+}
+
+/** Loaded only here, as it is rarely used. */
+async function repairCommand(cli: Cli, flags: RepairFlags, file: string): Promise<number> {
+  const { repair } = await import("./commands/repair.ts");
+  return await repair(cli, flags, file);
 }
 
 function collect(value: string, previous: readonly string[] | undefined): string[] {

@@ -143,7 +143,13 @@ export async function sayLaunch(cli: Cli, flags: GlobalFlags, defaults: SettingD
   await sayFirstLine(cli, settings, talk, null);
 }
 
-async function sayFirstLine(cli: Cli, settings: Settings, talk: Talk, store: Store | null): Promise<void> {
+/** What every launch says first; without a database when it could not be, or is not to be, opened. */
+export async function sayFirstLine(
+  cli: Cli,
+  settings: Settings,
+  talk: Talk,
+  store: Store | null,
+): Promise<void> {
   const text = firstLine({
     version: VERSION,
     mode: cli.plan.mode,

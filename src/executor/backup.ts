@@ -1,9 +1,9 @@
-import { GlassboxError, quoted } from "../core/errors.ts";
+import { GlassboxError } from "../core/errors.ts";
 import type { Host } from "../core/host.ts";
 import type { JobFailure } from "../core/job.ts";
-import { baseName, directoryOf } from "../core/paths.ts";
 import { Store, type StoreOptions } from "../store/store.ts";
 import type { ExecutorContext } from "./context.ts";
+import { makeDatabase } from "./new_database.ts";
 import { lastWords } from "./reaper.ts";
 
 type BackupContext = Pick<ExecutorContext, "host" | "store">;
@@ -26,9 +26,6 @@ export interface Backup {
   readonly lost: number;
 }
 
-/** What SQLite keeps beside a database that is in use. */
-const COMPANIONS = ["-wal", "-shm", "-journal"] as const;
-
 /**
  * Makes a consistent copy while others write. It appears under its name whole and durable, or not at all. The copy
  * is the same database at an earlier time, with the same id.
@@ -36,31 +33,26 @@ const COMPANIONS = ["-wal", "-shm", "-journal"] as const;
 export async function backUp(context: BackupContext, target: BackupTarget): Promise<Backup> {
   const { host, store } = context;
   const source = await demandFile(context);
-  await demandPlace(context, target);
-  const temporary = `${directoryOf(target.path)}/.glassbox-backup-${host.random.uuid()}.tmp`;
-  try {
-    const mode = (await host.files.info(source))?.mode ?? 0o600;
-    await host.files.writeAtomic(temporary, new Uint8Array(0), { mode });
-    await store.copyInto(temporary);
-    const lost = await settleCopy(host, {
-      url: target.url(temporary),
-      token: null,
-      path: temporary,
-      display: target.path,
-      expectId: store.id,
-      runDirectory: `${temporary}.run`,
-    });
-    await removeBeside(host, temporary);
-    if (target.force) await removeCompanions(host, target.path);
-    await host.files.publish(temporary, target.path, { replace: target.force });
-    const bytes = (await host.files.info(target.path))?.sizeBytes ?? 0;
-    return { path: target.path, bytes, databaseId: store.id, schema: store.schema, lost };
-  } catch (error) {
-    await removeBeside(host, temporary).catch(() => undefined);
-    await host.files.remove(temporary).catch(() => undefined);
-    throw isExists(error) ? exists(target.path) : error;
-  }
+  const mode = (await host.files.info(source))?.mode ?? 0o600;
+  const { made: lost, bytes } = await makeDatabase(
+    host,
+    { ...target, ...WORDS, source, mode },
+    async (temporary) => {
+      await store.copyInto(temporary);
+      return await settleCopy(host, {
+        url: target.url(temporary),
+        token: null,
+        path: temporary,
+        display: target.path,
+        expectId: store.id,
+        runDirectory: `${temporary}.run`,
+      });
+    },
+  );
+  return { path: target.path, bytes, databaseId: store.id, schema: store.schema, lost };
 }
+
+const WORDS = { action: "back up to", exists: "name a new file, or use --force" };
 
 async function demandFile({ host, store }: BackupContext): Promise<string> {
   if (!store.isEmbedded) {
@@ -71,27 +63,6 @@ async function demandFile({ host, store }: BackupContext): Promise<string> {
     );
   }
   return await host.files.realPath(store.display) ?? store.display;
-}
-
-async function demandPlace({ host, store }: BackupContext, { path, force }: BackupTarget): Promise<void> {
-  const directory = await host.files.info(directoryOf(path)).catch(() => null);
-  if (directory?.kind !== "directory") {
-    throw refusal(path, "its directory must exist: make it, or name another file");
-  }
-  const info = await host.files.info(path);
-  if (info === null) return;
-  if (info.kind !== "file") throw refusal(path, `it must be a file: it is a ${info.kind}`);
-  const [own, there] = await Promise.all([host.files.realPath(store.display), host.files.realPath(path)]);
-  if (own === there) throw refusal(path, "it must be another file than the database itself");
-  if (!force) throw exists(path);
-  // What is in them belongs to the old file, and would be read as the new one's.
-  for (const companion of COMPANIONS.filter((one) => one !== "-shm")) {
-    if (((await host.files.info(path + companion))?.sizeBytes ?? 0) === 0) continue;
-    throw refusal(
-      path,
-      `what it replaces is in use: there is ${baseName(path)}${companion}. Name a new file`,
-    );
-  }
 }
 
 /**
@@ -124,24 +95,3 @@ const LOST: JobFailure = {
   code: "lost",
   message: "This is a backup that was made while the job ran; how it ended is not known here",
 };
-
-async function removeBeside(host: Host, temporary: string): Promise<void> {
-  for (const end of [".lock", ".run"]) await host.files.remove(temporary + end);
-  await removeCompanions(host, temporary);
-}
-
-async function removeCompanions(host: Host, path: string): Promise<void> {
-  for (const companion of COMPANIONS) await host.files.remove(path + companion);
-}
-
-function isExists(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === "EEXIST";
-}
-
-function exists(path: string): GlassboxError {
-  return refusal(path, "it exists already: name a new file, or use --force");
-}
-
-function refusal(path: string, why: string): GlassboxError {
-  return new GlassboxError("storage_cannot_create", `Cannot back up to ${quoted(path)} as ${why}`);
-}

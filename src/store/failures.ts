@@ -46,7 +46,8 @@ export function storageError(error: unknown, database: DatabaseName): GlassboxEr
   if (code === "SQLITE_NOTADB" || code === "SQLITE_CORRUPT") {
     return make(
       "storage_not_database",
-      `Cannot use ${at} as it is not a sound SQLite database (${code}): the file was left as it is; name another with --db`,
+      `Cannot use ${at} as it is not a sound SQLite database (${code}): the file was left as it is; ` +
+        "`glassbox repair` copies what can be read of it, or name another with --db",
     );
   }
   if (code.startsWith("SQLITE_READONLY")) {

@@ -147,7 +147,7 @@ function rowName(row: Row): string {
 export function damaged(what: string, cause: unknown): GlassboxError {
   return new GlassboxError(
     "storage_damaged",
-    `Cannot read what is stored as ${what}: glassbox verify names all such rows; bring back a backup`,
+    `Cannot read what is stored as ${what}: glassbox verify names all such rows; bring back a backup, or glassbox repair`,
     { cause },
   );
 }

@@ -200,6 +200,11 @@ export class Store {
     await this.#connection.read(statement("VACUUM INTO ?", path));
   }
 
+  /** For `salvage/`, which fills this database, a new one, with rows of a damaged one, and is loaded only then. */
+  salvaging<T>(work: (core: StoreCore, files: Files) => T): T {
+    return work(this.#core, this.#files);
+  }
+
   /** Makes the file alone the whole database, to be moved or copied; the next to open it changes that back. */
   async seal(): Promise<void> {
     await this.#writer.exclusively(() => this.#connection.disableWal());

@@ -46,6 +46,22 @@ export interface Surroundings {
   readonly processCount?: (job: Job) => number;
 }
 
+/** What an event `repaired` says is missing of a job, as it was copied out of a damaged database. */
+export interface Missing {
+  readonly events: number;
+  readonly attempts: number;
+  readonly lines: number;
+  readonly artifacts: number;
+}
+
+const NOTHING: Missing = { events: 0, attempts: 0, lines: 0, artifacts: 0 };
+
+/** The last of these events counts all that is missing. */
+export function missingOf(events: readonly JobEvent[]): Missing {
+  const told = events.findLast((event) => event.kind === "repaired")?.data as Partial<Missing> | undefined;
+  return { ...NOTHING, ...told };
+}
+
 type Report = (invariant: string, message: string) => void;
 
 /** Checks one job against every invariant its record can show. Pure; the order of violations is stable. */
@@ -72,9 +88,12 @@ function checkFinality({ job, events }: JobRecord, report: Report): void {
     if (job.finishedAtMs !== null) report("I1", `is ${job.state} but has a finish time`);
     return;
   }
-  if (ends.length !== 1) report("I1", `is ${job.state} but has ${ends.length} finished events`);
-  const last = events.at(-1);
-  if (last !== undefined && last.kind !== "finished") {
+  const isEndLost = ends.length === 0 && missingOf(events).events > 0;
+  if (ends.length !== 1 && !isEndLost) {
+    report("I1", `is ${job.state} but has ${ends.length} finished events`);
+  }
+  const last = events.findLast((event) => event.kind !== "repaired");
+  if (last !== undefined && last.kind !== "finished" && !isEndLost) {
     report("I1", `has the event ${last.kind} after it finished`);
   }
   const said = (ends[0]?.data as { state?: unknown } | undefined)?.state;
@@ -85,29 +104,48 @@ function checkFinality({ job, events }: JobRecord, report: Report): void {
   if (job.state === "failed" && job.failure === null) report("I1", "is failed without a failure");
 }
 
-/** I6: events are 1..n, the first is its submission. */
+/** I6: events are 1..n but for those that are told to be missing, the first is its submission. */
 function checkEvents({ events }: JobRecord, report: Report): void {
-  events.forEach((event, index) => {
-    if (event.seq !== index + 1) report("I6", `has event number ${event.seq} where ${index + 1} must be`);
-  });
-  if (events[0]?.kind !== "submitted") report("I6", `begins with the event ${events[0]?.kind ?? "(none)"}`);
+  const missing = missingOf(events).events;
+  checkNumbers(events.map((event) => event.seq), missing, (text) => report("I6", `has event number ${text}`));
+  if (missing > 0 && (events.at(-1)?.seq ?? 0) !== events.length + missing) {
+    report("I15", `misses ${(events.at(-1)?.seq ?? 0) - events.length} events and tells of ${missing}`);
+  }
+  if (events[0]?.kind !== "submitted" && missing === 0) {
+    report("I6", `begins with the event ${events[0]?.kind ?? "(none)"}`);
+  }
   if (events.filter((event) => event.kind === "submitted").length > 1) {
     report("I5", "was submitted more than once");
   }
 }
 
+/** Without missing ones numbers are 1..n, and with them still in order. */
+function checkNumbers(numbers: readonly number[], missing: number, report: (text: string) => void): void {
+  numbers.forEach((number, index) => {
+    const least = missing === 0 ? index + 1 : (numbers[index - 1] ?? 0) + 1;
+    if (missing === 0 ? number !== least : number < least) report(`${number} where ${least} must be`);
+  });
+}
+
 /** I3, I4, I5: one attempt per claim, in order, and nothing written by an older one after a newer began. */
 function checkAttempts({ job, attempts, events }: JobRecord, report: Report): void {
-  attempts.forEach((attempt, index) => {
-    if (attempt.epoch !== index + 1) report("I4", `has attempt ${attempt.epoch} where ${index + 1} must be`);
+  const missing = missingOf(events);
+  checkNumbers(
+    attempts.map((attempt) => attempt.epoch),
+    missing.attempts,
+    (text) => report("I4", `has attempt ${text}`),
+  );
+  attempts.forEach((attempt) => {
     const isOpen = attempt.endedAtMs === null;
     const mayBeOpen = job.state === "running" && attempt.epoch === job.epoch;
     if (isOpen && !mayBeOpen) report("I4", `has attempt ${attempt.epoch} open while it is ${job.state}`);
     if (!isOpen && mayBeOpen) report("I4", `is running but its attempt ${attempt.epoch} has ended`);
     const claims = events.filter((event) => event.kind === "claimed" && event.epoch === attempt.epoch).length;
-    if (claims !== 1) report("I5", `has ${claims} claims of attempt ${attempt.epoch}`);
+    if (claims !== 1 && !(claims === 0 && missing.events > 0)) {
+      report("I5", `has ${claims} claims of attempt ${attempt.epoch}`);
+    }
   });
-  if (attempts.length !== job.epoch) {
+  if (attempts.length + missing.attempts !== job.epoch) {
     report("I4", `counts ${job.epoch} claims but has ${attempts.length} attempts`);
   }
   let newest = 0;
@@ -120,11 +158,21 @@ function checkAttempts({ job, attempts, events }: JobRecord, report: Report): vo
   }
 }
 
-/** I3, I7: lines are 1..n, attempts do not mix, and the evidence counts what is there. */
-function checkLines({ job, attempts, lines, partials }: JobRecord, report: Report): void {
+/** How many lines a job had, as far as their numbers and the evidence of its attempts tell. */
+export function lineTotal({ attempts, lines }: Pick<JobRecord, "attempts" | "lines">): number {
+  const counted = attempts.reduce((sum, { evidence }) => sum + (evidence?.lineCount ?? 0), 0);
+  return Math.max(lines.at(-1)?.seq ?? 0, counted);
+}
+
+/** I3, I7: lines are 1..n, attempts do not mix, and the evidence counts what is there or told to be missing. */
+function checkLines({ job, attempts, lines, partials, events }: JobRecord, report: Report): void {
+  const missing = missingOf(events).lines;
+  checkNumbers(lines.map((line) => line.seq), missing, (text) => report("I7", `has line number ${text}`));
+  if (missing > 0 && lines.length + missing !== lineTotal({ attempts, lines })) {
+    report("I15", `misses ${lineTotal({ attempts, lines }) - lines.length} lines and tells of ${missing}`);
+  }
   let newest = 0;
-  lines.forEach((line, index) => {
-    if (line.seq !== index + 1) report("I7", `has line number ${line.seq} where ${index + 1} must be`);
+  lines.forEach((line) => {
     if (line.epoch < newest) {
       report("I3", `has line ${line.seq} of attempt ${line.epoch} after attempt ${newest} began`);
     }
@@ -135,10 +183,12 @@ function checkLines({ job, attempts, lines, partials }: JobRecord, report: Repor
     if (evidence === null) continue;
     const own = lines.filter((line) => line.epoch === epoch);
     const bytes = own.reduce((sum, line) => sum + line.byteLength + (line.end === "newline" ? 1 : 0), 0);
-    if (own.length !== evidence.lineCount) {
+    const isAsCounted = (stored: number, counted: number) =>
+      missing === 0 ? stored === counted : stored <= counted;
+    if (!isAsCounted(own.length, evidence.lineCount)) {
       report("I7", `stored ${own.length} lines of attempt ${epoch}, which counted ${evidence.lineCount}`);
     }
-    if (bytes !== evidence.outputBytes) {
+    if (!isAsCounted(bytes, evidence.outputBytes)) {
       report("I7", `stored ${bytes} bytes of attempt ${epoch}, which counted ${evidence.outputBytes}`);
     }
   }
@@ -147,10 +197,13 @@ function checkLines({ job, attempts, lines, partials }: JobRecord, report: Repor
 
 /** I15: what was dropped was said, and what was said was dropped. */
 function checkDrops({ attempts, events }: JobRecord, report: Report): void {
+  const mayBeLost = missingOf(events).events > 0;
   for (const { epoch, evidence } of attempts) {
     const said = events.filter((event) => event.kind === "output_dropped" && event.epoch === epoch).length;
     const dropped = evidence !== null && evidence.droppedLines > 0;
-    if (dropped && said !== 1) report("I15", `dropped output of attempt ${epoch} and said so ${said} times`);
+    if (dropped && said !== 1 && !(said === 0 && mayBeLost)) {
+      report("I15", `dropped output of attempt ${epoch} and said so ${said} times`);
+    }
     if (evidence !== null && !dropped && said > 0) {
       report("I15", `says that it dropped output of attempt ${epoch}, which it did not`);
     }
@@ -170,7 +223,7 @@ function checkArtifacts({ artifacts, events }: JobRecord, report: Report): void 
       event.kind === "artifact" && (event.data as { name?: unknown; sha256?: unknown }).name === name &&
       (event.data as { sha256?: unknown }).sha256 === sha256
     );
-    if (!told) report("I15", `keeps artifact ${name} without an event`);
+    if (!told && missingOf(events).events === 0) report("I15", `keeps artifact ${name} without an event`);
   }
 }
 

@@ -46,7 +46,8 @@ function unreadable(seq: number, epoch: number): LineFact {
   return { seq, epoch, stream: "stdout", atMs: 0, end: "newline", byteLength: 0 };
 }
 
-async function readArtifacts(store: Store, jobId: string): Promise<ArtifactFact[]> {
+/** The artifacts of a job with what is stored of each; a size of -1 where a part is missing. */
+export async function readArtifacts(store: Store, jobId: string): Promise<ArtifactFact[]> {
   const facts: ArtifactFact[] = [];
   for (const artifact of await store.artifacts.list(jobId)) {
     const hash = sha256.create();

@@ -33,7 +33,8 @@ Deno.test("verify names each damaged row by table, column and job, and checks th
   assert.equal(jobs, 5);
   const said = (id: string) =>
     violations.filter(({ job }) => job === id).map((one) => `${one.invariant} ${one.message}`);
-  const because = "is not the JSON that was stored: glassbox verify names all such rows; bring back a backup";
+  const because =
+    "is not the JSON that was stored: glassbox verify names all such rows; bring back a backup, or glassbox repair";
   const unreadable = (
     where: string,
   ) => [`I14 cannot be read: Cannot read what is stored as ${where}, ${because}`];

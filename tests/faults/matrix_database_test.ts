@@ -15,6 +15,8 @@ interface Case {
   readonly name: string;
   readonly code: number;
   readonly says: RegExp;
+  /** What `repair` ends with, and says. */
+  readonly repair: readonly [code: number, says: RegExp];
   /** Makes what stands at `path`. */
   make(path: string, sandbox: Sandbox): Promise<unknown>;
 }
@@ -34,28 +36,34 @@ async function python(script: string, path: string): Promise<void> {
   assert.ok(success, new TextDecoder().decode(stderr));
 }
 
+const NOTHING_READS = /as nothing in it can be read as a row of glassbox: bring back a backup$/m;
+
 const CASES: readonly Case[] = [
   {
     name: "a directory",
+    repair: [66, /as it is a directory: name the damaged file with --db$/m],
     code: 73,
     says: /Cannot use \S+ as a database as it is a directory: name a file in it with --db$/,
     make: (path) => mkdir(path),
   },
   {
     name: "below a file",
+    repair: [66, /as there is no such file: name the damaged file with --db$/m],
     code: 73,
     says: /as a part of its path is not a directory: name another place with --db or GLASSBOX_DB$/,
     make: (path) => writeFile(dirname(path), ""),
   },
   {
     name: "text",
+    repair: [74, NOTHING_READS],
     code: 74,
     says:
-      /as it is not a sound SQLite database \(SQLITE_NOTADB\): the file was left as it is; name another with --db$/,
+      /as it is not a sound SQLite database \(SQLITE_NOTADB\): the file was left as it is; `glassbox repair` copies what can be read of it, or name another with --db$/,
     make: (path) => writeFile(path, "This is no database, however long one looks at it.\n".repeat(100)),
   },
   {
     name: "cut off",
+    repair: [0, /1 job copied, 1 of them with something missing/],
     code: 74,
     says: /as it is not a sound SQLite database \(SQLITE_CORRUPT\): the file was left as it is/,
     async make(path, sandbox) {
@@ -65,6 +73,7 @@ const CASES: readonly Case[] = [
   },
   {
     name: "sound in its first bytes alone",
+    repair: [74, NOTHING_READS],
     code: 74,
     says: /as it is not a sound SQLite database \(SQLITE_(CORRUPT|NOTADB)\): the file was left as it is/,
     async make(path, sandbox) {
@@ -76,18 +85,21 @@ const CASES: readonly Case[] = [
   },
   {
     name: "another program's",
+    repair: [78, /as it is the database of another program: name another with --db$/m],
     code: 78,
     says: /as it is the database of another program: name another with --db$/,
     make: (path) => python("db.execute('create table recipes (name text)')", path),
   },
   {
     name: "another program's that has a table meta",
+    repair: [78, /as it is the database of another program: name another with --db$/m],
     code: 78,
     says: /as it is the database of another program: name another with --db$/,
     make: (path) => python("db.execute('create table meta (name text, value text)')", path),
   },
   {
     name: "of a newer schema",
+    repair: [78, /as it has schema 99 and this glassbox knows \d+: use the newer glassbox that wrote it$/m],
     code: 78,
     says: /as it has schema 99 and this glassbox knows \d+: use the newer glassbox that wrote it$/,
     async make(path, sandbox) {
@@ -130,6 +142,12 @@ for (const program of programs()) {
             /^glassbox \S+ · \w+ \(argument "\w+"\) · database file:\S+ \(not opened\)/,
           );
         }
+        const copy = join(sandbox.directory, "copy.db");
+        const repaired = await sandbox.run(["--db", path, "repair", copy]);
+        const [code, says] = one.repair;
+        assert.equal(repaired.code, code, repaired.err);
+        assert.match(repaired.err, says);
+        assert.equal(existsSync(copy), code === 0);
         assert.equal(await fingerprint(path), before);
         assert.equal(existsSync(join(sandbox.cwd, "ran")), false);
       });
@@ -226,6 +244,8 @@ for (const program of programs()) {
     const rounds = program.name === "source" ? Math.ceil(flips.rounds / 15) : flips.rounds;
     const path = join(sandbox.directory, "flipped.db");
     let aborts = 0;
+    // Each is two starts more.
+    const repairEach = flips.long ? 1 : 5;
     for (let round = 0; round < rounds; round++) {
       const [a, b, c, flip] = random.bytes(4) as unknown as [number, number, number, number];
       // Half of them hit the first page, where everything begins.
@@ -253,6 +273,12 @@ for (const program of programs()) {
           /\d jobs checked, \d+ violations?|is not a sound SQLite database|Cannot read/,
           what,
         );
+      }
+      if (round % repairEach === 0) {
+        await writeFile(path, flipped);
+        for (const ending of ["-wal", "-shm"]) await rm(`${path}${ending}`, { force: true });
+        await repairs(sandbox, path, what);
+        assert.deepEqual(new Uint8Array(await readFile(path)), flipped, what);
       }
     }
     assert.ok(aborts <= rounds / 20, `${aborts} of ${rounds} were aborts of the library`);
@@ -318,6 +344,18 @@ for (const program of programs()) {
     assert.deepEqual([ended.code, ended.out], [0, "up\nunharmed\n"], ended.err);
     assert.equal((await showJob(sandbox)).job.state, "completed");
   });
+}
+
+/** Whatever one byte is: `repair` makes a database of it in which nothing is out of order. */
+async function repairs(sandbox: Sandbox, path: string, what: string): Promise<void> {
+  const copy = join(sandbox.directory, "copy.db");
+  await rm(copy, { force: true });
+  const ended = await sandbox.run(["--db", path, "repair", copy]);
+  if (ended.code === 78) return assert.match(ended.err, /has schema \d+ and this glassbox knows/, what);
+  assert.equal(ended.code, 0, `${what}\n${ended.err}`);
+  const verdict = await sandbox.run(["--db", copy, "verify"]);
+  assert.deepEqual([verdict.code, verdict.out], [0, ""], `${what}\n${verdict.err}`);
+  await Promise.all(["-wal", "-shm", ".lock"].map((ending) => rm(`${copy}${ending}`, { force: true })));
 }
 
 /** Content and mode of a file, or that there is none. */

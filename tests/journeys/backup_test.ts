@@ -23,7 +23,7 @@ for (const program of programs()) {
     assert.equal(made.lost, 1);
     assert.equal(made.bytes, (await Deno.stat(copy)).size);
     const beside = [...Deno.readDirSync(sandbox.directory)].map((entry) => entry.name);
-    assert.deepEqual(beside.filter((one) => /copy\.db.|backup/.test(one)), []);
+    assert.deepEqual(beside.filter((one) => /copy\.db.|\.tmp$/.test(one)), []);
 
     const verified = await sandbox.run(["verify", "--db", copy, "--expect-db", made.databaseId]);
     assert.equal(verified.code, 0, verified.out + verified.err);
