@@ -84,7 +84,7 @@ for (const program of oneProgram()) {
     const expected = Array.from({ length: LINES }, (_, i) => `${i + 1}\n`).join("");
     assert.equal(await storedSha256(sandbox, id), sha256(expected));
     const peak = peakBytes(server.pid);
-    assert.ok(peak < 400 * 1024 * 1024, `the server took ${peak} bytes`);
+    assert.ok(peak <= 250_000_000, `the server took ${peak} bytes`);
     await demandRecovery(sandbox);
   });
 
@@ -104,7 +104,10 @@ for (const program of oneProgram()) {
     assert.deepEqual(lines.map(({ end }: { end: string }) => end), ["cut", "eof"]);
     assert.equal(await storedSha256(sandbox, id), sha256(new Uint8Array(bytes).fill(120)));
     const peak = peakBytes(server.pid);
-    assert.ok(peak < 400 * 1024 * 1024, `the server took ${peak} bytes`);
+    assert.ok(
+      peak <= (program.name === "binary" ? 200_000_000 : 250_000_000),
+      `the server took ${peak} bytes`,
+    );
     await demandRecovery(sandbox);
   });
 
