@@ -135,6 +135,25 @@ export function* eachLine(frames: Uint8Array, firstSeq: number, epoch: number): 
   }
 }
 
+/** A copy of a part of a chunk, after so many lines: at most so many lines and bytes, but always one line. */
+export function cutFrames(
+  frames: Uint8Array,
+  skip: number,
+  max: { lines: number; bytes: number },
+): Uint8Array {
+  const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
+  const after = (at: number) => at + HEADER_BYTES + view.getUint32(at + 1, true);
+  let start = 0;
+  for (let count = 0; count < skip; count++) start = after(start);
+  let end = after(start);
+  for (let count = 1; count < max.lines && end < frames.length; count++) {
+    const next = after(end);
+    if (next - start > max.bytes) break;
+    end = next;
+  }
+  return frames.slice(start, end);
+}
+
 /** Bytes a line takes in a chunk. */
 export function framedBytes(line: Pick<NewLine, "bytes">): number {
   return HEADER_BYTES + line.bytes.length;
