@@ -168,7 +168,7 @@ export interface Child {
   readonly pid: number;
   /** Pid and start time as the kernel counts it: tells this process from a later one with the same pid. */
   readonly identity: ProcessIdentity;
-  /** Bytes as they come. Pausing the iteration pauses the child once its pipe is full. */
+  /** Bytes as they come, each piece good until the next is asked for. A paused iteration pauses the child once its pipe is full. */
   readonly stdout: AsyncIterable<Uint8Array>;
   readonly stderr: AsyncIterable<Uint8Array>;
   readonly control: AsyncIterable<Uint8Array> | null;

@@ -60,8 +60,11 @@ export const LIMITS = {
   headersMax: 100,
   bodyIdleMs: 30_000,
   socketMessageBytesMax: 64 * KIB,
-  /** Bytes a watcher may lag before it is dropped; it resumes by number. */
-  watcherBufferBytesMax: MIB,
+  /**
+   * Bytes that wait for a watcher beyond what the kernel has taken, before it is waited for; one that takes nothing for
+   * long is dropped, and resumes by number. Short messages take ten times their bytes of memory.
+   */
+  watcherBufferBytesMax: 32 * KIB,
   watchersMax: 1_000,
   /** Open connections of one server, where the process may have files enough for so many and for its jobs. */
   connectionsMax: 2_000,

@@ -4,7 +4,7 @@ import { jobNotFound } from "../store/jobs.ts";
 import type { Store } from "../store/store.ts";
 import type { Sighting, StoredChunk } from "../store/lines.ts";
 import { damaged } from "../store/rows.ts";
-import { eachLine } from "./frames.ts";
+import { cutFrames, decodeFrames } from "./frames.ts";
 
 export interface FollowOptions {
   /** Give what comes after this line number; 0 for all. */
@@ -31,8 +31,11 @@ export interface News {
  */
 const PAGE = { chunks: 4, events: 50 };
 
-/** Lines that are made of a page at a time: a watcher who does not read holds so many, and the rest as bytes. */
-const LINES_AT_ONCE = 250;
+/**
+ * What is given of a page at a time. A watcher who does not read holds no more than this: the page itself is kept only
+ * until its memory is wanted, and read again where it has gone.
+ */
+const AT_ONCE = { lines: 250, bytes: 32 * 1024 };
 
 /** A watcher of a living job looks again so often, some 200 ms apart, while a database server cannot be reached. */
 const FAILURES_MAX = 50;
@@ -47,38 +50,51 @@ export async function* follow(store: Store, jobId: string, options: FollowOption
   let { afterLine, afterEvent } = options;
   let shown = "";
   let failures = 0;
+  let page: WeakRef<Sighting> | null = null;
+  // Who reads a page to its end is given larger ones; one that did not last until then was too large.
+  let chunks = 1;
   try {
     while (!options.signal?.aborted) {
-      subscription.reset();
-      const sighting = await store.lines.after(jobId, afterLine, afterEvent, PAGE).catch((error) => {
-        if (!options.live || ++failures > FAILURES_MAX || !isGlassboxError(error, "storage_unreachable")) {
-          throw error;
-        }
-        return null;
-      });
+      let sighting: Sighting | null = page?.deref() ?? null;
       if (sighting === null) {
-        await subscription.next(options.signal);
+        if (page !== null) chunks = 1;
+        subscription.reset();
+        const limits = { chunks, events: PAGE.events };
+        sighting = await store.lines.after(jobId, afterLine, afterEvent, limits).catch((error) => {
+          if (!options.live || ++failures > FAILURES_MAX || !isGlassboxError(error, "storage_unreachable")) {
+            throw error;
+          }
+          return null;
+        });
+        if (sighting === null) {
+          await subscription.next(options.signal);
+          continue;
+        }
+        failures = 0;
+        if (options.signal?.aborted) return;
+        page = new WeakRef(sighting);
+      }
+      const { state, isFinal } = sighting;
+      if (state === null) throw jobNotFound(jobId);
+      const lines = linesAfter(sighting.chunks, afterLine);
+      afterLine = lines.at(-1)?.seq ?? afterLine;
+      if (afterLine < (sighting.chunks.at(-1)?.lastSeq ?? 0)) {
+        // While nobody asks for more, nothing here may hold the page.
+        sighting = null;
+        yield { state, lines, partials: null, events: [] };
         continue;
       }
-      failures = 0;
-      if (sighting.state === null) throw jobNotFound(jobId);
-      const behind = sighting.chunks.length === PAGE.chunks;
-      const lines = linesAfter(sighting.chunks, afterLine);
-      let some = next(lines);
-      while (some.length === LINES_AT_ONCE && !options.signal?.aborted) {
-        yield { state: sighting.state, lines: some, partials: null, events: [] };
-        afterLine = some.at(-1)!.seq;
-        some = next(lines);
-      }
-      if (options.signal?.aborted) return;
-      const news = toNews(sighting, sighting.state, some, behind);
-      afterLine = news.lines.at(-1)?.seq ?? afterLine;
+      const behind = sighting.chunks.length === chunks;
+      const news = toNews(sighting, state, lines, behind);
+      const isAll = !behind && sighting.events.length < PAGE.events;
+      sighting = page = null;
+      chunks = PAGE.chunks;
       afterEvent = news.events.at(-1)?.seq ?? afterEvent;
       const partials = fingerprint(news.partials);
       if (news.lines.length > 0 || news.events.length > 0 || partials !== shown) yield news;
       shown = partials;
-      if (behind || sighting.events.length === PAGE.events) continue;
-      if (sighting.isFinal || !options.live) return;
+      if (!isAll) continue;
+      if (isFinal || !options.live) return;
       await subscription.next(options.signal);
     }
   } finally {
@@ -86,24 +102,17 @@ export async function* follow(store: Store, jobId: string, options: FollowOption
   }
 }
 
-function* linesAfter(chunks: readonly StoredChunk[], afterLine: number): Generator<LogLine> {
-  for (const { frames, firstSeq, lastSeq, epoch } of chunks) {
-    try {
-      for (const line of eachLine(frames, firstSeq, epoch)) if (line.seq > afterLine) yield line;
-    } catch (error) {
-      throw damaged(`lines ${firstSeq} to ${lastSeq} is not what was written`, error);
-    }
+/** The next lines of a page, in memory of their own. */
+function linesAfter(chunks: readonly StoredChunk[], afterLine: number): LogLine[] {
+  const chunk = chunks.find(({ lastSeq }) => lastSeq > afterLine);
+  if (chunk === undefined) return [];
+  const { frames, firstSeq, lastSeq, epoch } = chunk;
+  const skip = Math.max(0, afterLine + 1 - firstSeq);
+  try {
+    return decodeFrames(cutFrames(frames, skip, AT_ONCE), firstSeq + skip, epoch);
+  } catch (error) {
+    throw damaged(`lines ${firstSeq} to ${lastSeq} is not what was written`, error);
   }
-}
-
-function next(lines: Iterator<LogLine>): LogLine[] {
-  const some: LogLine[] = [];
-  while (some.length < LINES_AT_ONCE) {
-    const { value, done } = lines.next();
-    if (done) break;
-    some.push(value);
-  }
-  return some;
 }
 
 /** While lines are still to come, events wait: `finished` must be the last thing a watcher hears. */

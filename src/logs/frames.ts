@@ -34,6 +34,8 @@ function writeFrame(frames: Uint8Array, view: DataView, at: number, line: NewLin
 }
 
 const FIRST_BYTES = 4 * 1024;
+/** Whole chunks of stored lines that are kept to be written again, of the few that a flood has under way. */
+const SPARE_MAX = 4;
 
 /**
  * Lines on their way to the store, as the chunks they will be there: a flood of lines kept as objects would take many
@@ -48,6 +50,7 @@ export class FrameBuffer {
   #bytes = 0;
   #firstSeq = 0;
   #lastSeq = 0;
+  readonly #spare: Uint8Array[] = [];
 
   /** A chunk holds at most so many bytes, but always one line. */
   constructor(chunkBytesMax: number) {
@@ -77,6 +80,14 @@ export class FrameBuffer {
     return this.#chunks.splice(0);
   }
 
+  /** Takes back chunks that nobody will look at again: in a flood, garbage outgrows what collects it. */
+  reuse(chunks: readonly LineChunk[]): void {
+    for (const { frames } of chunks) {
+      const isWhole = frames.buffer.byteLength === this.#chunkBytesMax;
+      if (isWhole && this.#spare.length < SPARE_MAX) this.#spare.push(new Uint8Array(frames.buffer));
+    }
+  }
+
   #cut(): void {
     if (this.#filled === 0) return;
     const frames = this.#frames.subarray(0, this.#filled);
@@ -88,12 +99,15 @@ export class FrameBuffer {
   #makeRoom(size: number): void {
     const needed = this.#filled + size;
     if (needed <= this.#frames.length) return;
-    const grown = new Uint8Array(
-      Math.max(needed, FIRST_BYTES, Math.min(4 * this.#frames.length, this.#chunkBytesMax)),
-    );
+    const grown = this.#roomFor(needed);
     grown.set(this.#frames.subarray(0, this.#filled));
     this.#frames = grown;
     this.#view = new DataView(grown.buffer);
+  }
+
+  #roomFor(needed: number): Uint8Array {
+    const size = Math.max(needed, FIRST_BYTES, Math.min(4 * this.#frames.length, this.#chunkBytesMax));
+    return size === this.#chunkBytesMax && this.#spare.pop() || new Uint8Array(size);
   }
 }
 
@@ -119,6 +133,25 @@ export function* eachLine(frames: Uint8Array, firstSeq: number, epoch: number): 
     };
     at += HEADER_BYTES + length;
   }
+}
+
+/** A copy of a part of a chunk, after so many lines: at most so many lines and bytes, but always one line. */
+export function cutFrames(
+  frames: Uint8Array,
+  skip: number,
+  max: { lines: number; bytes: number },
+): Uint8Array {
+  const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
+  const after = (at: number) => at + HEADER_BYTES + view.getUint32(at + 1, true);
+  let start = 0;
+  for (let count = 0; count < skip; count++) start = after(start);
+  let end = after(start);
+  for (let count = 1; count < max.lines && end < frames.length; count++) {
+    const next = after(end);
+    if (next - start > max.bytes) break;
+    end = next;
+  }
+  return frames.slice(start, end);
 }
 
 /** Bytes a line takes in a chunk. */

@@ -13,7 +13,7 @@ export interface RecorderOptions {
   readonly firstSeq: number;
   /** Output above this is dropped from there on, and counted. */
   readonly outputBytesMax: number;
-  /** Commits what was captured; resolves after COMMIT. */
+  /** Commits what was captured; resolves after COMMIT, and from then on its bytes are written over. */
   readonly store: (captured: Captured) => Promise<void>;
   /** Told after each commit how many bytes of each stream are stored by now. */
   readonly onStored?: (bytes: Readonly<Record<StreamName, number>>) => void;
@@ -52,7 +52,7 @@ export class Recorder {
   #last: LineChunk[] = [];
   #nextSeq: number;
   #totals = { lineCount: 0, outputBytes: 0, droppedLines: 0, droppedBytes: 0 };
-  #tail: Uint8Array[] = [];
+  #tail = new Tail();
   #flushing: Promise<void> | null = null;
   #room: (() => void)[] = [];
   #failed = false;
@@ -69,7 +69,7 @@ export class Recorder {
   async push(stream: StreamName, bytes: Uint8Array): Promise<void> {
     if (bytes.length === 0) return;
     const state = this.#streams[stream];
-    for (const line of state.splitter.push(bytes)) this.#add(stream, line.bytes, line.end);
+    state.splitter.push(bytes, (line, end) => this.#add(stream, line, end));
     state.partialChanged = true;
     if (this.#failed) return;
     this.#flushing ??= this.#flushLoop();
@@ -87,8 +87,7 @@ export class Recorder {
   end(): Captured {
     this.#closed.abort();
     for (const stream of ["stdout", "stderr"] as const) {
-      const last = this.#streams[stream].splitter.end();
-      if (last !== null) this.#add(stream, last.bytes, last.end);
+      this.#streams[stream].splitter.end((line, end) => this.#add(stream, line, end));
       this.#streams[stream].partialChanged = true;
     }
     this.#last.push(...this.#frames.take());
@@ -104,8 +103,7 @@ export class Recorder {
   }
 
   get totals(): OutputTotals {
-    const lastLines = this.#tail.slice(-LIMITS.lastLinesKept).map((bytes) => displayCut(bytes, 200));
-    return { ...this.#totals, lastLines };
+    return { ...this.#totals, lastLines: this.#tail.lines };
   }
 
   /** The output bound is reached: nothing that comes from now on will be stored. */
@@ -128,20 +126,12 @@ export class Recorder {
     this.#frames.add({ seq: this.#nextSeq++, stream, atMs: this.#options.clock.nowMs(), end, bytes });
     this.#totals.lineCount++;
     this.#totals.outputBytes += size;
-    this.#remember(bytes);
+    this.#tail.add(bytes);
   }
 
   /** One line too many ends the record: what came after a hole would read as if it had followed. */
   #exceeds(bytes: number): boolean {
     return this.isDropping || this.#totals.outputBytes + bytes > this.#options.outputBytesMax;
-  }
-
-  /** Decoding every line of a flood would cost more than storing it, so only raw tails are kept until asked for. */
-  #remember(bytes: Uint8Array): void {
-    this.#tail.push(bytes);
-    if (this.#tail.length > 8 * LIMITS.lastLinesKept) {
-      this.#tail.splice(0, this.#tail.length - LIMITS.lastLinesKept);
-    }
   }
 
   async #flushLoop(): Promise<void> {
@@ -157,6 +147,8 @@ export class Recorder {
         if (captured.chunks.length > 0 || Object.keys(captured.partials).length > 0) await store(captured);
         this.#isStoring = false;
         this.#unstored = [];
+        // Whoever ended the streams meanwhile was given these chunks too.
+        if (!this.#closed.signal.aborted) this.#frames.reuse(captured.chunks);
         this.#options.onStored?.(bytes);
         if (this.#frames.bytes < LIMITS.chunkBytesMax) {
           await clock.sleep(LIMITS.captureFlushMs, this.#closed.signal);
@@ -210,4 +202,30 @@ function newStream(): StreamState {
     partialChanged: false,
     partialStored: false,
   };
+}
+
+const TAIL_CHARACTERS = 200;
+/** As much of a line as so many characters can take. */
+const TAIL_BYTES = 4 * TAIL_CHARACTERS;
+
+/** The last lines. Decoding every line of a flood would cost more than storing it, so bytes are kept until asked for. */
+class Tail {
+  readonly #bytes = new Uint8Array(LIMITS.lastLinesKept * TAIL_BYTES);
+  readonly #lengths: number[] = new Array(LIMITS.lastLinesKept).fill(0);
+  #count = 0;
+
+  add(line: Uint8Array): void {
+    const slot = this.#count++ % LIMITS.lastLinesKept;
+    this.#lengths[slot] = Math.min(line.length, TAIL_BYTES);
+    this.#bytes.set(line.length > TAIL_BYTES ? line.subarray(0, TAIL_BYTES) : line, slot * TAIL_BYTES);
+  }
+
+  get lines(): string[] {
+    const kept = Math.min(this.#count, LIMITS.lastLinesKept);
+    return Array.from({ length: kept }, (_, index) => {
+      const slot = (this.#count - kept + index) % LIMITS.lastLinesKept;
+      const start = slot * TAIL_BYTES;
+      return displayCut(this.#bytes.subarray(start, start + this.#lengths[slot]!), TAIL_CHARACTERS);
+    });
+  }
 }

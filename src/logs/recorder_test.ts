@@ -40,7 +40,8 @@ function rig(options: Partial<RecorderOptions> = {}) {
     ...options,
     store: async (captured) => {
       await options.store?.(captured);
-      stored.push(captured);
+      const chunks = captured.chunks.map((chunk) => ({ ...chunk, frames: chunk.frames.slice() }));
+      stored.push({ ...captured, chunks });
       for (const { count, resolve } of waiting) if (stored.length >= count) resolve();
     },
   });
@@ -127,6 +128,40 @@ Deno.test("chunks are filled up to their bound and not above it", async () => {
   await recorder.push("stdout", text("x\n".repeat(50_000)));
   const captured = [...stored, await recorder.close()];
   assert.equal(linesOf(captured).length, 50_020);
+});
+
+Deno.test("a flood is recorded in the same few places again and again, but none that may still be looked at", async () => {
+  const places = new Set<ArrayBufferLike>();
+  let chunkCount = 0;
+  let gate: PromiseWithResolvers<void> | null = null;
+  const { recorder } = rig({
+    store: async ({ chunks }) => {
+      for (const { frames } of chunks) places.add(frames.buffer);
+      chunkCount += chunks.length;
+      await gate?.promise;
+    },
+  });
+  const flood = async (times: number, byte: number) => {
+    for (let count = 0; count < times; count++) {
+      await recorder.push("stdout", new Uint8Array(8 * LIMITS.lineBytesMax).fill(byte));
+    }
+  };
+  await flood(50, 65);
+  assert.ok(places.size < chunkCount / 2, `${places.size} places for ${chunkCount} chunks`);
+  gate = Promise.withResolvers();
+  await flood(1, 66);
+  for (const before = chunkCount; chunkCount === before;) await nextTurn();
+  await flood(1, 67);
+  const last = recorder.end();
+  const before = last.chunks.map(({ frames }) => frames.slice());
+  gate.resolve();
+  await nextTurn();
+  await flood(1, 68);
+  assert.ok(before.length > 1);
+  const isUnchanged = last.chunks.every(({ frames }, index) =>
+    frames.every((byte, at) => byte === before[index]![at])
+  );
+  assert.ok(isUnchanged, "what the end gave was written over");
 });
 
 for (const difference of [1, 0, -1]) {

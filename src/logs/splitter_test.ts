@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
+import type { LineEnd } from "../core/job.ts";
 import { randomOf, type SeededRandom, seededRandom } from "../../tests/support/random.ts";
-import { type SplitLine, Splitter } from "./splitter.ts";
+import { Splitter } from "./splitter.ts";
+
+interface SplitLine {
+  readonly bytes: Uint8Array;
+  readonly end: LineEnd;
+}
 
 const text = (value: string) => new TextEncoder().encode(value);
 const show = (lines: SplitLine[]) =>
@@ -9,11 +15,24 @@ const show = (lines: SplitLine[]) =>
 /** What a splitter gives for pieces, with the line that the end of the stream leaves. */
 function split(pieces: readonly Uint8Array[], lineBytesMax: number): SplitLine[] {
   const splitter = new Splitter(lineBytesMax);
-  const lines = pieces.flatMap((piece) => splitter.push(piece));
-  const last = splitter.end();
+  const lines = pieces.flatMap((piece) => linesOf(splitter, piece));
+  lines.push(...linesOf(splitter, null));
   assert.equal(splitter.partialBytes, 0);
-  assert.equal(splitter.end(), null);
-  return last === null ? lines : [...lines, last];
+  assert.deepEqual(linesOf(splitter, null), []);
+  return lines;
+}
+
+/** Copies of the lines that a piece completes, or of what the stream's end does; the piece is spoilt at once. */
+function linesOf(splitter: Splitter, piece: Uint8Array | null): SplitLine[] {
+  const lines: SplitLine[] = [];
+  const take = (bytes: Uint8Array, end: LineEnd) => void lines.push({ bytes: bytes.slice(), end });
+  if (piece === null) splitter.end(take);
+  else {
+    const borrowed = piece.slice();
+    splitter.push(borrowed, take);
+    borrowed.fill(63);
+  }
+  return lines;
 }
 
 /** The bytes that went in, put together from the lines again. */
@@ -53,12 +72,12 @@ function chopped(bytes: Uint8Array, random: SeededRandom): Uint8Array[] {
 
 Deno.test("push() gives complete lines and keeps the rest as the partial line", () => {
   const splitter = new Splitter(100);
-  assert.deepEqual(show(splitter.push(text("one\ntw"))), ["one|newline"]);
+  assert.deepEqual(show(linesOf(splitter, text("one\ntw"))), ["one|newline"]);
   assert.deepEqual([new TextDecoder().decode(splitter.partial), splitter.partialBytes], ["tw", 2]);
-  assert.deepEqual(show(splitter.push(text("o"))), []);
+  assert.deepEqual(show(linesOf(splitter, text("o"))), []);
   assert.equal(new TextDecoder().decode(splitter.partial), "two");
-  assert.deepEqual(show(splitter.push(text("\n\n\r\nx"))), ["two|newline", "|newline", "\r|newline"]);
-  assert.deepEqual(show([splitter.end()!]), ["x|eof"]);
+  assert.deepEqual(show(linesOf(splitter, text("\n\n\r\nx"))), ["two|newline", "|newline", "\r|newline"]);
+  assert.deepEqual(show(linesOf(splitter, null)), ["x|eof"]);
   assert.equal(splitter.partial.length, 0);
 });
 

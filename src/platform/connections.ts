@@ -11,7 +11,7 @@ const OWN_FILES = 32;
 /** Until the answer has left a connection above the bound; then it is cut off. */
 const EXCESS_MS = 1_000;
 
-/** In a rush so many are answered; those beyond are cut off without a word. */
+/** In a rush so many are given time to take their answer; those beyond may be cut off while it is on its way. */
 const ANSWERED_AT_ONCE = 16;
 
 const EXCESS: Refusal = {
@@ -38,7 +38,10 @@ export function boundConnections(server: Server): void {
     socket.once("close", () => open--);
     if (open <= connectionsMax) return;
     excess.add(socket);
-    if (open > connectionsMax + ANSWERED_AT_ONCE) return void socket.destroy();
+    if (open > connectionsMax + ANSWERED_AT_ONCE) {
+      socket.end(rawAnswer());
+      return void socket.destroy();
+    }
     const timer = setTimeout(() => socket.destroy(), EXCESS_MS);
     socket.once("close", () => clearTimeout(timer));
     // Not for nothing beside `excessOf`: an engine may hand on the request that came with the connection.

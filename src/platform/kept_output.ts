@@ -151,6 +151,8 @@ class KeptSource implements Source {
   /** Null before the first byte, and when nothing is kept any more. */
   #file: number | null = null;
   #keeping = true;
+  /** Used for one piece after the other: in a flood, garbage outgrows what collects it. */
+  #buffer: Uint8Array = EMPTY_BYTES;
   #size = 0;
   #punched = 0;
   #open = true;
@@ -248,7 +250,7 @@ class KeptSource implements Source {
   }
 
   #readBack(file: number, length: number): Uint8Array {
-    const piece = new Uint8Array(length);
+    const piece = this.#take(length);
     if (length > 0 && this.#calls.readAt(file, piece, this.#size) !== length) {
       throw new Error(`Cannot read ${this.#path} back as the kernel refused`);
     }
@@ -258,9 +260,14 @@ class KeptSource implements Source {
 
   /** Without the file: its disk is full, or there is nothing to keep for any more. */
   #readDirectly(): Uint8Array {
-    const buffer = new Uint8Array(PIECE_BYTES);
+    const buffer = this.#take(PIECE_BYTES);
     const count = this.#calls.read(this.#pipe, buffer);
     return buffer.subarray(0, Math.max(0, count));
+  }
+
+  #take(length: number): Uint8Array {
+    if (length > this.#buffer.length) this.#buffer = new Uint8Array(Math.min(PIECE_BYTES, 4 * length));
+    return this.#buffer.subarray(0, length);
   }
 
   async #more(looks: number): Promise<void> {

@@ -25,6 +25,8 @@ export interface LinuxCalls {
   firstReadable(watch: number): number | null;
   /** Waits in a thread until there is something or the time is over; null where no thread can be had. */
   readonly readable: ((descriptor: number, waitMs: number) => Promise<unknown>) | null;
+  /** Lets a socket, and all that it accepts from now on, take only so many bytes before they can be sent. */
+  boundUnsent(socket: number, bytes: number): boolean;
   /** Gives the disk space of the file's first bytes back, without moving the rest. False when that is not possible. */
   punch(file: number, bytes: number): boolean;
 }
@@ -48,6 +50,8 @@ const EPOLL_DATA_AT = process.arch === "x64" ? 4 : 8;
 const EPOLL_EVENT_BYTES = 16;
 const EPOLL_EVENTS_MAX = 4;
 const PUNCH_HOLE_KEEP_SIZE = 2 | 1;
+const IPPROTO_TCP = 6;
+const TCP_NOTSENT_LOWAT = 25;
 
 /** Parameters of each call, in Deno's words; Bun's differ for pointers only. */
 const SIGNATURES: Readonly<Record<string, readonly string[]>> = {
@@ -59,6 +63,7 @@ const SIGNATURES: Readonly<Record<string, readonly string[]>> = {
   pread: ["i32", "buffer", "usize", "i64"],
   poll: ["buffer", "usize", "i32"],
   fallocate: ["i32", "i32", "i64", "i64"],
+  setsockopt: ["i32", "i32", "i32", "buffer", "u32"],
   epoll_create1: ["i32"],
   epoll_ctl: ["i32", "i32", "i32", "buffer"],
   epoll_wait: ["i32", "buffer", "i32", "i32"],
@@ -162,6 +167,10 @@ function common(calls: Calls): Omit<LinuxCalls, "readable"> {
       // All are asked for: the kernel moves those that it tells of to the end of its list.
       if (call("epoll_wait", watch, events, EPOLL_EVENTS_MAX, 0) < 1) return null;
       return new DataView(events.buffer).getInt32(EPOLL_DATA_AT, true);
+    },
+    boundUnsent(socket, bytes) {
+      const value = new Uint8Array(Uint32Array.of(bytes).buffer);
+      return call("setsockopt", socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, value, value.length) === 0;
     },
     punch: (file, bytes) => call("fallocate", file, PUNCH_HOLE_KEEP_SIZE, 0n, BigInt(bytes)) === 0,
   };

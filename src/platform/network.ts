@@ -8,6 +8,7 @@ import { LIMITS } from "../core/limits.ts";
 import { BAD_REQUEST, INTERNAL, problem, refusalOf, toResponse } from "./http_guard.ts";
 import { boundConnections, excessOf } from "./connections.ts";
 import { SocketServer } from "./sockets.ts";
+import { boundUnsent } from "./unsent.ts";
 
 const SERVER_OPTIONS = {
   maxHeaderSize: LIMITS.headerBytesMax,
@@ -30,6 +31,7 @@ async function listen(request: ListenRequest): Promise<Listener> {
   const sockets = new SocketServer(server, request.upgrade);
   await bind(server, request);
   const { address, port } = server.address() as AddressInfo;
+  await boundUnsent(port);
   return { host: address, port, close: (graceMs) => close(server, sockets, graceMs) };
 }
 

@@ -60,7 +60,7 @@ const SECURITY_HEADERS = {
 
 export function createApp(deps: AppDeps): App {
   const draining = new AbortController();
-  const watchers = new Watchers();
+  const watchers = new Watchers(deps.host.clock);
   const context: ServerContext = {
     ...deps,
     watchers,

@@ -40,8 +40,8 @@ function line(seq: number): Told {
 }
 
 function setUp(news: AsyncGenerator<Iterable<Told>>) {
-  const watchers = new Watchers();
   const clock = new ManualClock();
+  const watchers = new Watchers(clock);
   const told: unknown[] = [];
   const stream = new EventStream(news, watchers.enter(), clock, (error) => told.push(error));
   return {

@@ -215,6 +215,7 @@ function within(place: Place, current: AbortSignal): Place {
     get isStopped() {
       return place.isStopped && !current.aborted;
     },
+    turn: (work) => place.turn(work),
     leave: () => place.leave(),
   };
 }

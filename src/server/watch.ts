@@ -86,11 +86,27 @@ export async function* watch(
 ): AsyncGenerator<Iterable<Told>> {
   const teller = new Teller(from);
   const options = { afterLine: from.line, afterEvent: from.event, live: true, signal: place.signal };
-  for await (const news of follow(store, jobId, options)) yield teller.tell(news);
+  await place.turn(PAGE_WORK);
+  for await (const news of follow(store, jobId, options)) {
+    await place.turn(workOf(news));
+    if (place.signal.aborted) break;
+    yield teller.tell(news);
+  }
   if (place.signal.aborted && !place.isStopped) return;
   const { state } = await store.jobs.get(jobId);
   const reason = place.isStopped ? "shutdown" : "final";
   yield [{ message: { type: "end", state, reason }, position: null }];
+}
+
+/** A page of stored output is read before its first line is told. */
+const PAGE_WORK = 250;
+
+/** What it takes to tell this, in short lines. */
+function workOf({ lines, partials, events }: News): number {
+  let bytes = 0;
+  for (const line of lines) bytes += line.bytes.length;
+  for (const partial of partials ?? []) bytes += partial.bytes.length;
+  return lines.length + events.length + bytes / 256;
 }
 
 /** Turns news into messages and keeps where the watcher stands. */

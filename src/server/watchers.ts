@@ -1,18 +1,27 @@
 import { GlassboxError } from "../core/errors.ts";
+import type { Clock } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
+import { Turns } from "./turns.ts";
 
 /** A watcher's place. Its signal aborts when the watcher has left or the server stops. */
 export interface Place {
   readonly signal: AbortSignal;
   /** True when the server, and not the watcher, ended it. */
   readonly isStopped: boolean;
+  /** Resolves when it may tell so much: all watchers of a server together must leave it time for its callers. */
+  turn(work: number): Promise<void>;
   leave(): void;
 }
 
 /** Who watches jobs over this server: bounded in number, and all told when the server stops. */
 export class Watchers {
   readonly #open = new Set<AbortController>();
+  readonly #turns: Turns;
   #stopped = false;
+
+  constructor(clock: Clock) {
+    this.#turns = new Turns(clock);
+  }
 
   get count(): number {
     return this.#open.size;
@@ -43,6 +52,7 @@ export class Watchers {
       get isStopped() {
         return gone.signal.aborted && isOpen();
       },
+      turn: (work) => this.#turns.take(work),
       leave: () => {
         this.#open.delete(gone);
         gone.abort();

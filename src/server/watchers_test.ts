@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { isGlassboxError } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
+import { systemClock } from "../platform/clock.ts";
 import { Watchers } from "./watchers.ts";
 
 Deno.test("Watchers has as many places as the limit says, and a place left is free again", () => {
-  const watchers = new Watchers();
+  const watchers = new Watchers(systemClock);
   const places = Array.from({ length: LIMITS.watchersMax }, () => watchers.enter());
   assert.throws(() => watchers.enter(), (error) => isGlassboxError(error, "too_many_watchers"));
   places[3]!.leave();
@@ -15,7 +16,7 @@ Deno.test("Watchers has as many places as the limit says, and a place left is fr
 });
 
 Deno.test("Watchers tells one that left from one that was stopped", () => {
-  const watchers = new Watchers();
+  const watchers = new Watchers(systemClock);
   const [left, stays] = [watchers.enter(), watchers.enter()];
   left.leave();
   watchers.stop();

@@ -99,7 +99,8 @@ for (const program of programs()) {
       const created = answers.filter((answer) => answer.startsWith("HTTP/1.1 201"));
       const refused = answers.filter((answer) => /^HTTP\/1\.1 503.*^retry-after: \d/ims.test(answer));
       assert.ok(created.length > 0, "none was taken");
-      assert.ok(refused.length >= 16, `${refused.length} of ${answers.length} were refused`);
+      const told = created.length + refused.length;
+      assert.ok(told >= 0.9 * answers.length, `${told} of ${answers.length} were told anything`);
       assert.ok(refused.every((answer) => answer.includes('"code":"too_many_connections"')));
       for (const caller of callers) caller.close();
       const served = Object.assign(server, { url: url! });

@@ -6,6 +6,8 @@ export interface CuttingProxy extends AsyncDisposable {
   readonly url: string;
   /** From now on the connection is cut where an answer to a request that holds `text` would begin, `times` times. */
   cutAnswers(text: string, times: number): void;
+  /** The same, once, and only after so many bytes of that answer have passed. */
+  cutAnswerAfter(text: string, bytes: number): void;
   /** From now on answers that hold `text` are lost, `times` times. */
   cutAnswersHolding(text: string, times: number): void;
   /** From now on so large a share of the answers is lost, but no heartbeat's: three of those end a worker. 0 ends it. */
@@ -34,6 +36,7 @@ export function startCuttingProxy(target: string): CuttingProxy {
   const state = {
     text: "",
     left: 0,
+    answerBytes: 0,
     held: "",
     heldLeft: 0,
     cuts: 0,
@@ -58,7 +61,9 @@ export function startCuttingProxy(target: string): CuttingProxy {
     const server = await Deno.connect({ hostname, port: Number(port) });
     open.add(server);
     let isDoomed = false;
+    let answered = 0;
     let isDrawn = false;
+    let isCut = false;
     let request = "";
     let seen = "";
     let passed = 0;
@@ -78,6 +83,7 @@ export function startCuttingProxy(target: string): CuttingProxy {
       if (state.left > 0 && seen.includes(state.text)) {
         state.left--;
         isDoomed = true;
+        answered = 0;
         seen = "";
       }
       if (begins) isDrawn = state.share > 0 && state.random() < state.share;
@@ -95,10 +101,15 @@ export function startCuttingProxy(target: string): CuttingProxy {
         isDoomed = true;
       }
       if (isDrawn && !request.includes("heartbeat_seq")) isDoomed = true;
-      if (isDoomed) state.cuts++;
-      else await pass(bytes);
-      return isDoomed ? null : bytes;
-    });
+      if (!isDoomed) await pass(bytes);
+      else if ((answered += bytes.length) >= state.answerBytes) {
+        state.cuts++;
+        isCut = true;
+        const passing = bytes.length - (answered - state.answerBytes);
+        return passing > 0 ? bytes.subarray(0, passing) : null;
+      }
+      return bytes;
+    }, () => isCut);
     await Promise.race([upward, downward]);
     close(client);
     close(server);
@@ -119,9 +130,10 @@ export function startCuttingProxy(target: string): CuttingProxy {
 
   return {
     url: `http://127.0.0.1:${listener.addr.port}`,
-    cutAnswers: (text, times) => Object.assign(state, { text, left: times }),
-    cutAnswersHolding: (text, times) => Object.assign(state, { held: text, heldLeft: times }),
-    loseAnswers: (share, random) => Object.assign(state, { share, random }),
+    cutAnswers: (text, times) => Object.assign(state, { text, left: times, answerBytes: 0 }),
+    cutAnswerAfter: (text, bytes) => Object.assign(state, { text, left: 1, answerBytes: bytes }),
+    cutAnswersHolding: (text, times) => Object.assign(state, { held: text, heldLeft: times, answerBytes: 0 }),
+    loseAnswers: (share, random) => Object.assign(state, { share, random, answerBytes: 0 }),
     cutRequestAfter: (bytes) => {
       state.requestBytes = bytes;
       // A connection that is kept alive would carry the next request past the cut.

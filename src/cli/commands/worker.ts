@@ -1,4 +1,5 @@
 import { EXIT } from "../../core/errors.ts";
+import { signalExitCode } from "../exit_code.ts";
 import type { Host } from "../../core/host.ts";
 import { Worker } from "../../executor/worker.ts";
 import { startScheduler } from "../scheduling.ts";
@@ -71,7 +72,7 @@ export function onStopSignals(
   const off = host.signals.on((signal) => {
     count++;
     if (count === 1) return on.first(signal);
-    last = signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated;
+    last = signalExitCode(signal);
     on.second(signal);
   });
   return () => {
