@@ -38,14 +38,41 @@ Deno.test("Silence is over only after a whole lease of watching one and the same
   assert.equal(silence.isOver(worker(6)), true);
 });
 
-/** A lease whose heartbeats are answered by `answer`. */
-function lease(answer: () => Promise<boolean>) {
+/** A lease whose heartbeats are answered by `answer`, of a worker that asked to be registered so long ago. */
+function newLease(answer: () => Promise<boolean>, lateMs = 0) {
   const clock = new VirtualClock(0);
   const lost: { why: string; atMs: number }[] = [];
   const workers = { beat: answer } as unknown as ConstructorParameters<typeof Lease>[1];
-  const held = new Lease(clock, workers, "w", (why) => lost.push({ why, atMs: clock.monotonicMs() }));
-  return { clock, lost, held, kept: held.keep() };
+  const held = new Lease(
+    clock,
+    workers,
+    "w",
+    -lateMs,
+    (why) => lost.push({ why, atMs: clock.monotonicMs() }),
+  );
+  return { clock, lost, held };
 }
+
+function lease(answer: () => Promise<boolean>) {
+  const made = newLease(answer);
+  return { ...made, kept: made.held.keep() };
+}
+
+Deno.test("Lease begins at once, or after a heartbeat when the registration was answered late", async () => {
+  const beats: string[] = [];
+  const answer = (alive: boolean) => () => {
+    beats.push("beat");
+    return Promise.resolve(alive);
+  };
+  await newLease(answer(true)).held.begin();
+  assert.deepEqual(beats, []);
+  const late = newLease(answer(true), LIMITS.leaseMs);
+  await late.held.begin();
+  assert.deepEqual([beats, late.lost], [["beat"], []]);
+  const dead = newLease(answer(false), LIMITS.leaseMs);
+  await dead.held.begin();
+  assert.match(dead.lost[0]?.why ?? "", /declared dead/);
+});
 
 Deno.test("Lease is kept as long as heartbeats are acknowledged", async () => {
   const { clock, lost, held, kept } = lease(() => Promise.resolve(true));

@@ -22,24 +22,34 @@ export class Lease {
   #isLost = false;
   #onLost: (why: string) => void;
 
-  /** `onLost` is called once, when the jobs of this worker are no longer its own. */
-  constructor(clock: Clock, workers: Workers, id: string, onLost: (why: string) => void) {
+  /**
+   * `sinceMs` is the monotonic time at which the worker's registration was sent. `onLost` is called once, when the jobs
+   * of this worker are no longer its own.
+   */
+  constructor(clock: Clock, workers: Workers, id: string, sinceMs: number, onLost: (why: string) => void) {
     this.#clock = clock;
     this.#workers = workers;
     this.#id = id;
     this.#onLost = onLost;
-    this.#acknowledgedMs = clock.monotonicMs();
+    this.#acknowledgedMs = sinceMs;
+  }
+
+  /**
+   * Resolves when nobody can have taken over since the registration, or when the lease is lost. A registration whose
+   * answer was long on its way says nothing about now: then a heartbeat has to be acknowledged before anything starts.
+   */
+  async begin(): Promise<void> {
+    while (!this.#isLost && this.#silentMs > OWN_SILENCE_MAX_MS) {
+      await this.#beat();
+      if (this.#silentMs > OWN_SILENCE_MAX_MS) await this.#clock.sleep(BEAT_EVERY_MS, this.#ended.signal);
+    }
   }
 
   /** Beats until `end`, or until the lease is lost. */
   async keep(): Promise<void> {
     const watching = this.#watch();
     while (!this.#ended.signal.aborted) {
-      const askedMs = this.#clock.monotonicMs();
-      // An unknown outcome counts as no heartbeat: at worst we stop too early.
-      const alive = await this.#workers.beat(this.#id).catch(() => null);
-      if (alive === true) this.#acknowledgedMs = askedMs;
-      if (alive === false) this.#lose("it was declared dead after a long silence");
+      await this.#beat();
       await this.#clock.sleep(BEAT_EVERY_MS, this.#ended.signal);
     }
     await watching;
@@ -49,13 +59,24 @@ export class Lease {
     this.#ended.abort();
   }
 
+  get #silentMs(): number {
+    return this.#clock.monotonicMs() - this.#acknowledgedMs;
+  }
+
+  async #beat(): Promise<void> {
+    const askedMs = this.#clock.monotonicMs();
+    // An unknown outcome counts as no heartbeat: at worst we stop too early.
+    const alive = await this.#workers.beat(this.#id).catch(() => null);
+    if (alive === true) this.#acknowledgedMs = askedMs;
+    if (alive === false) this.#lose("it was declared dead after a long silence");
+  }
+
   /** Apart from the beating, as a heartbeat that hangs must not keep this worker from noticing. */
   async #watch(): Promise<void> {
     while (!this.#ended.signal.aborted) {
       await this.#clock.sleep(CHECK_EVERY_MS, this.#ended.signal);
-      const silentMs = this.#clock.monotonicMs() - this.#acknowledgedMs;
-      if (silentMs > OWN_SILENCE_MAX_MS) {
-        this.#lose(`its heartbeats were not acknowledged for ${Math.round(silentMs)} ms`);
+      if (this.#silentMs > OWN_SILENCE_MAX_MS) {
+        this.#lose(`its heartbeats were not acknowledged for ${Math.round(this.#silentMs)} ms`);
       }
     }
   }

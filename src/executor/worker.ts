@@ -95,19 +95,21 @@ export class Worker {
   }
 
   async register(): Promise<void> {
+    const sinceMs = this.#context.host.clock.monotonicMs();
     await this.#context.store.workers.register(this.#row);
-    this.#keepLease();
+    await this.#keepLease(sinceMs);
   }
 
   get #row() {
     return { id: this.id, launch: this.#options.launch, version: VERSION };
   }
 
-  #keepLease(): void {
+  async #keepLease(sinceMs: number): Promise<void> {
     const { store, host } = this.#context;
     // The lock file says more than heartbeats could, wherever everyone who reads the database can see it.
     if (store.isEmbedded) return void this.#attendFile();
-    this.#lease = new Lease(host.clock, store.workers, this.id, (why) => this.#lost(why));
+    this.#lease = new Lease(host.clock, store.workers, this.id, sinceMs, (why) => this.#lost(why));
+    await this.#lease.begin();
     void this.#lease.keep();
   }
 
@@ -171,8 +173,9 @@ export class Worker {
    * older job, which may be running elsewhere.
    */
   async runNew(job: NewJob): Promise<RunningJob> {
+    const sinceMs = this.#context.host.clock.monotonicMs();
     const { claimed, ...submitted } = await this.#context.store.jobs.submitAndClaim(this.#row, job);
-    this.#keepLease();
+    await this.#keepLease(sinceMs);
     if (!submitted.created) return { ...submitted, started: false, done: Promise.resolve(null) };
     return { ...submitted, started: claimed !== null, done: this.#runToTheEnd(job.id, claimed) };
   }
@@ -315,6 +318,8 @@ export class Worker {
   }
 
   #start(job: Job): Promise<GlassboxError | null> {
+    // The answer to a claim may come when others have taken over already.
+    if (this.#lostBy !== null) return Promise.resolve(this.#lostBy);
     const known = this.#running.get(job.id)?.done;
     if (known !== undefined || this.#startedLate.has(keyOf(job))) return known ?? Promise.resolve(null);
     // A command line shows its job to the end, so a further attempt is its own as well.
