@@ -79,7 +79,7 @@ export async function solveAll(
   starts: readonly (readonly number[] | Float64Array)[],
   { budgetMs, onProgress }: Pick<PortraitOptions, "budgetMs" | "onProgress">,
 ): Promise<SolvedBlock[]> {
-  const bounds = blockBounds(starts.length, pool.size), blocks: SolvedBlock[] = [];
+  const bounds = blockBounds(starts.length, pool.size);
   const order = { kind: "solve", request, budgetMs, starts: sharedRows(starts), bounds } as const;
   const next = new SharedArrayBuffer(4);
   const threads = Array.from(
@@ -87,17 +87,17 @@ export async function solveAll(
     () => ({ done: 0, steps: 0, t: 0 }),
   );
   const sum = (name: "done" | "steps") => threads.reduce((sum, thread) => sum + thread[name], 0);
-  const solving = threads.map((thread) =>
-    pool.run({ ...order, next }, (report) => {
-      if (report.kind === "block") blocks.push(report.block);
+  const solving = threads.map(async (thread) => {
+    const answer = await pool.run({ ...order, next }, (report) => {
       if (report.kind !== "progress") return;
       Object.assign(thread, report.progress);
       const { t } = thread, total = starts.length;
       onProgress({ done: sum("done"), steps: sum("steps"), t, total, message: "solving" });
-    })
-  );
-  await Promise.all(solving);
-  return blocks.sort((one, other) => one.from - other.from);
+    });
+    if (answer.kind !== "solved") throw new Error("The solver answered another question");
+    return answer.blocks;
+  });
+  return (await Promise.all(solving)).flat().sort((one, other) => one.from - other.from);
 }
 
 /** In memory that all threads read: a message with rows would be copied for each. */

@@ -161,12 +161,14 @@ function solveStart(
   });
 }
 
+const NO_ROWS = new Float64Array();
+
 /** One trajectory in ascending time; the row at t0 is in it once. */
-function joined(parts: readonly Part[], { system }: Setup): { start: Solved; values: Float64Array[] } {
-  const n = system.dimension;
+function joined(parts: readonly Part[], setup: Setup): { start: Solved; values: Float64Array[] } {
+  const n = setup.system.dimension;
   const forward = parts.find(({ direction }) => direction === "forward");
   const backward = parts.find(({ direction }) => direction === "backward");
-  const before = backward === undefined ? new Float64Array() : reversed(backward.values, n);
+  const before = backward === undefined ? NO_ROWS : reversed(backward.values, n);
   // Both begin with the row at t0.
   const shared = forward !== undefined && backward !== undefined && forward.rows > 0 && backward.rows > 0;
   const kept = shared ? before.subarray(0, before.length - n) : before;
@@ -180,7 +182,9 @@ function joined(parts: readonly Part[], { system }: Setup): { start: Solved; val
     message: main.message,
     methodUsed: main.methodUsed,
     stiffAt: main.stiffAt,
-    events: parts.flatMap((part) => part.events.map(({ event, t, y }) => ({ event, t, y: [...y] }))),
+    events: setup.request.events.length === 0
+      ? []
+      : parts.flatMap((part) => part.events.map(({ event, t, y }) => ({ event, t, y: [...y] }))),
   };
   return { start, values: forward === undefined ? [kept] : [kept, forward.values] };
 }

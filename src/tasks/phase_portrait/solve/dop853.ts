@@ -172,17 +172,17 @@ export class Dop853 extends AdaptiveStepper implements Stepper {
     this.#tolerance = tolerance;
     this.#compiling = COMPILER.of(field);
     const n = field.dimension, at = stepInputs(n);
-    this.#inputs = space.take(at.length);
-    this.#results = space.take(23 * n + 2);
-    const input = (from: number) => this.#inputs.subarray(from, from + n);
-    const result = (index: number) => this.#results.subarray(index * n, index * n + n);
-    [this.y, this.yOld, this.#stage] = [input(at.y), space.take(n), space.take(n)];
+    const inputs = space.takePieced(at.length, n), results = space.takePieced(23 * n + 2, n);
+    const result = (index: number) => results.pieces[index]!;
+    this.#inputs = inputs.whole;
+    this.#results = results.whole;
+    [this.y, this.yOld, this.#stage] = [inputs.pieces[at.y / n]!, space.take(n), space.take(n)];
     this.#inputs[at.rtol] = tolerance.rtol;
     this.#inputs.set(tolerance.atol, at.atol);
     [this.#lastStage, this.#next] = [result(10), result(11)];
     const stages = Array.from({ length: 11 }, (_, index) => result(12 + index));
-    this.#k = [input(at.k1), ...stages, ...Array.from({ length: 4 }, () => space.take(n))];
-    this.#dense = new Float64Array(7 * n);
+    this.#k = [inputs.pieces[at.k1 / n]!, ...stages, ...Array.from({ length: 4 }, () => space.take(n))];
+    this.#dense = space.take(7 * n);
   }
 
   begin(t: number, y: Float64Array, h: number): void {

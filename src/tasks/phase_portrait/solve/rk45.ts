@@ -73,17 +73,24 @@ export class Rk45 extends AdaptiveStepper implements Stepper {
     this.#field = field;
     this.#tolerance = tolerance;
     const n = field.dimension, at = stepInputs(n);
-    this.#inputs = space.take(at.length);
-    this.#results = space.take(12 * n + 1);
-    const input = (from: number) => this.#inputs.subarray(from, from + n);
-    const result = (index: number) => this.#results.subarray(index * n, index * n + n);
-    [this.y, this.#k1, this.yOld] = [input(at.y), input(at.k1), space.take(n)];
+    const inputs = space.takePieced(at.length, n), results = space.takePieced(12 * n + 1, n);
+    const result = (index: number) => results.pieces[index]!;
+    this.#inputs = inputs.whole;
+    this.#results = results.whole;
+    this.y = inputs.pieces[at.y / n]!;
+    this.#k1 = inputs.pieces[at.k1 / n]!;
+    this.yOld = space.take(n);
     this.#inputs[at.rtol] = tolerance.rtol;
     this.#inputs.set(tolerance.atol, at.atol);
-    [this.#stage, this.#next] = [result(4), result(5)];
-    [this.#k2, this.#k3, this.#k4] = [result(6), result(7), result(8)];
-    [this.#k5, this.#k6, this.#k7] = [result(9), result(10), result(11)];
-    this.#dense = new Float64Array(3 * n);
+    this.#stage = result(4);
+    this.#next = result(5);
+    this.#k2 = result(6);
+    this.#k3 = result(7);
+    this.#k4 = result(8);
+    this.#k5 = result(9);
+    this.#k6 = result(10);
+    this.#k7 = result(11);
+    this.#dense = space.take(3 * n);
     this.#compiling = COMPILER.of(field);
   }
 

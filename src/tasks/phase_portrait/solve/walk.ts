@@ -152,7 +152,8 @@ class Walk {
     this.#nonFinite = 0;
     if (!this.#visit(stepper)) return this.#end("event", "");
     if (stepper.t === this.#options.tEnd) return this.#end("ok", "");
-    [this.#sizeBefore, this.#size] = [this.#size, largest(stepper.y)];
+    this.#sizeBefore = this.#size;
+    this.#size = largest(stepper.y);
     if (this.#size > grewTooLarge(this.#size0)) return this.#end("blow_up", this.#grew(stepper));
     if (this.#hasEscaped(stepper.y)) return this.#end("escaped", "The trajectory left the view");
     if (tooSmall(stepper)) {

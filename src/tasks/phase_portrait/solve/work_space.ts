@@ -1,5 +1,14 @@
 import type { VectorField } from "./stepper.ts";
 
+/** An array, and as many pieces of it, one after the other, as there is room for. */
+export interface Pieced {
+  readonly whole: Float64Array;
+  readonly pieces: readonly Float64Array[];
+}
+
+/** The pieces that an array was once cut into: each of a thousand trajectories would make them anew. */
+const PIECES = new WeakMap<Float64Array, Pieced>();
+
 /** Arrays that are free to be used again, of each field and length. */
 const FREE = new WeakMap<VectorField, Map<number, Float64Array[]>>();
 
@@ -23,6 +32,16 @@ export class WorkSpace {
     const array = this.#free.get(length)?.pop() ?? this.#field.allocate(length);
     this.#taken.push(array);
     return array;
+  }
+
+  /** An array with its pieces of `size` numbers. */
+  takePieced(length: number, size: number): Pieced {
+    const whole = this.take(length), known = PIECES.get(whole);
+    if (known !== undefined && known.pieces[0]!.length === size) return known;
+    const count = Math.floor(length / size);
+    const pieces = Array.from({ length: count }, (_, k) => whole.subarray(k * size, (k + 1) * size));
+    PIECES.set(whole, { whole, pieces });
+    return { whole, pieces };
   }
 
   /** Gives everything back; nothing taken may be used afterwards. */

@@ -8,7 +8,7 @@ export type Order = WorkerOrder extends infer One
   : never;
 
 /** What comes before an answer. */
-export type Report = Extract<WorkerWord, { kind: "progress" | "block" | "analysing" }>;
+export type Report = Extract<WorkerWord, { kind: "progress" | "analysing" }>;
 type Answer = Exclude<WorkerWord, Report | { kind: "failed" }>;
 
 interface Pending {
@@ -121,7 +121,6 @@ class Thread {
   #hear(word: WorkerWord): void {
     switch (word.kind) {
       case "progress":
-      case "block":
       case "analysing":
         return this.#pending?.onReport(word);
       case "failed":

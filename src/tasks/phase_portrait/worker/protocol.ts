@@ -33,8 +33,7 @@ export type WorkerOrder =
 export type WorkerWord =
   | { readonly id: number; readonly kind: "progress"; readonly progress: BlockProgress }
   | { readonly id: number; readonly kind: "analysing"; readonly what: string }
-  | { readonly id: number; readonly kind: "block"; readonly block: SolvedBlock }
-  | { readonly id: number; readonly kind: "solved" }
+  | { readonly id: number; readonly kind: "solved"; readonly blocks: readonly SolvedBlock[] }
   | { readonly id: number; readonly kind: "analysed"; readonly analysis: Analysis }
   | { readonly id: number; readonly kind: "coloured"; readonly basins: Basins | null }
   | { readonly id: number; readonly kind: "failed"; readonly message: string };

@@ -20,14 +20,9 @@ export function serveOrder(
       case "solve": {
         const tell = throttled();
         const progress = (progress: BlockProgress) => tell(() => say({ id, kind: "progress", progress }));
-        solveBlocks(
-          order,
-          setup,
-          stop,
-          progress,
-          (block) => say({ id, kind: "block", block }, [block.values.buffer as ArrayBuffer]),
-        );
-        return say({ id, kind: "solved" });
+        const blocks = solveBlocks(order, setup, stop, progress);
+        // One message for all: whoever hears it shares the processors with those that still solve.
+        return say({ id, kind: "solved", blocks }, blocks.map(({ values }) => values.buffer as ArrayBuffer));
       }
       case "analyse": {
         const analysis = analyse(setup, order.went, stop, (what) => say({ id, kind: "analysing", what }));
@@ -47,13 +42,12 @@ function solveBlocks(
   setup: Setup,
   stop: Stop,
   progress: (progress: BlockProgress) => void,
-  solved: (block: SolvedBlock) => void,
-): void {
-  const taken = new Int32Array(next);
+): SolvedBlock[] {
+  const taken = new Int32Array(next), blocks: SolvedBlock[] = [];
   let doneBefore = 0, stepsBefore = 0;
   for (;;) {
     const [from, to] = bounds[Atomics.add(taken, 0, 1)] ?? [0, 0];
-    if (from === to) return;
+    if (from === to) return blocks;
     const block = solveBlock(
       setup,
       from,
@@ -63,7 +57,7 @@ function solveBlocks(
     );
     doneBefore += to - from;
     stepsBefore += block.counts.steps + block.counts.rejected;
-    solved(block);
+    blocks.push(block);
   }
 }
 
