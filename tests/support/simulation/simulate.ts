@@ -109,7 +109,14 @@ async function rest(world: World): Promise<void> {
   const others = () => world.alive.filter((process) => !healthy.includes(process));
   // A request that was under way may still submit a job when all others have ended.
   const isQuiet = () => others().length === 0 && world.lateRequests === 0 && openJobs(world) === 0;
-  await settled(world, isQuiet, "nothing is queued or running, and all others have ended", others);
+  const settling = () =>
+    settled(world, isQuiet, "nothing is queued or running, and all others have ended", others);
+  await settling();
+  // Such a request may also have put a schedule once more.
+  while (schedules(world) > 0) {
+    await openQueues(world);
+    await settling();
+  }
   for (const process of healthy) process.raise("SIGTERM");
   await settled(world, () => world.alive.length === 0, "the healthy workers end", () => world.alive);
   // One that settled the past may have held it fast until just now; the next start on each machine finds what it left.
@@ -171,6 +178,12 @@ async function stopAll(world: World): Promise<void> {
     return `${jobs.length} jobs asked to stop`;
   });
   while (command.isAlive) await world.clock.advance(100);
+}
+
+function schedules(world: World): number {
+  return Number(
+    world.database.run(statement("SELECT count(*) AS schedules FROM schedules")).rows[0]!.schedules,
+  );
 }
 
 function openJobs(world: World): number {
