@@ -43,6 +43,9 @@ export interface BlockProgress {
   readonly t: number;
 }
 
+/** Long trajectories tell of themselves; of so many short ones is told once, as a look at the clock costs as much as some steps. */
+const TOLD_TOGETHER = 16;
+
 /** Solves the initial conditions from `from` up to `to`. */
 export function solveBlock(
   setup: Setup,
@@ -69,7 +72,8 @@ export function solveBlock(
       if (part.buffer !== all.buffer) all.set(part, length);
       length += part.length;
     }
-    progress({ done: index - from + 1, steps: triedIn(counts), t: solved.at(-1)!.tStop });
+    const done = index - from + 1;
+    if (done % TOLD_TOGETHER === 0) progress({ done, steps: triedIn(counts), t: solved.at(-1)!.tStop });
   }
   const values = length === all.length ? all : all.slice(0, length);
   const drifts = conservedOf(setup, solved, values);
