@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { type OpenPage, openPage } from "../support/browser.ts";
 import { newSandbox, type Program, programs } from "../support/glassbox.ts";
+import { eventually } from "../support/processes.ts";
 
 const LONG = 30_000;
 
@@ -76,10 +77,12 @@ for (const program of programs()) {
     await withPhase(async ({ page }) => {
       await says(page, "#equilibria", /saddle/);
       assert.match(await text(page, "#equilibria"), /stable focus x = 0, x′ = 0 λ = −0\.125 ± 0\.992157 i/);
+      // What comes last of all that is looked for.
+      await says(page, "#legend", /unstable separatrix/);
       assert.match(await text(page, "#legend"), /x′ = 0 x″ = 0 stable separatrix unstable separatrix/);
-      // The colours of a stable and an unstable separatrix are on the picture.
-      assert.ok(await pixelsOf(page, "#0a7f57") > 100);
-      assert.ok(await pixelsOf(page, "#b3261e") > 100);
+      // The colours of a stable and an unstable separatrix are on the picture, at the next frame.
+      await eventually("a stable separatrix is seen", async () => await pixelsOf(page, "#0a7f57") > 100);
+      await eventually("an unstable separatrix is seen", async () => await pixelsOf(page, "#b3261e") > 100);
     });
   });
 
