@@ -2,6 +2,7 @@ import { isGlassboxError } from "../core/errors.ts";
 import type { Random } from "../core/host.ts";
 import type { FailureCode, Job } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
+import { streamBytes } from "../logs/frames.ts";
 import type { Captured } from "../store/jobs.ts";
 import type { Fence, Finish } from "../store/transitions.ts";
 import type { ExecutorContext } from "./context.ts";
@@ -35,7 +36,10 @@ export interface Ended {
   readonly keepFor: string | null;
 }
 
-/** Records how an attempt ended, on a full disk with the reserve: another one to come, or the job's final state. */
+/**
+ * Records how an attempt ended: another one to come, or the job's final state. On a full disk with the reserve; and where
+ * the last output is larger than that, without it, counted as dropped: a job whose end nobody records would never end.
+ */
 export async function recordEnd(
   context: ExecutorContext,
   ended: Ended,
@@ -46,8 +50,32 @@ export async function recordEnd(
     await recordOnce(context, ended, finish, last);
   } catch (error) {
     if (!isGlassboxError(error, "storage_full") || !await spendReserve(context)) throw error;
-    await recordOnce(context, ended, finish, last);
+    try {
+      await recordOnce(context, ended, finish, last);
+    } catch (again) {
+      if (!isGlassboxError(again, "storage_full") || finish.evidence === null) throw again;
+      await recordOnce(context, ended, withoutOutput(finish, last), { ...last, chunks: [] });
+    }
   }
+}
+
+function withoutOutput(finish: Finish, { chunks }: Captured): Finish {
+  const evidence = finish.evidence!;
+  const lines = chunks.reduce((sum, { firstSeq, lastSeq }) => sum + lastSeq - firstSeq + 1, 0);
+  const bytes = chunks.map(({ frames }) => streamBytes(frames)).reduce(
+    (sum, { stdout, stderr }) => sum + stdout + stderr,
+    0,
+  );
+  return {
+    ...finish,
+    evidence: {
+      ...evidence,
+      lineCount: evidence.lineCount - lines,
+      outputBytes: evidence.outputBytes - bytes,
+      droppedLines: evidence.droppedLines + lines,
+      droppedBytes: evidence.droppedBytes + bytes,
+    },
+  };
 }
 
 async function recordOnce(
