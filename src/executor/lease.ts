@@ -39,7 +39,8 @@ export class Lease {
    * answer was long on its way says nothing about now: then a heartbeat has to be acknowledged before anything starts.
    */
   async begin(): Promise<void> {
-    while (!this.#isLost && this.#silentMs > OWN_SILENCE_MAX_MS) {
+    // A lost lease has ended as well; after its end no sleep would wait any more.
+    while (!this.#ended.signal.aborted && this.#silentMs > OWN_SILENCE_MAX_MS) {
       await this.#beat();
       if (this.#silentMs > OWN_SILENCE_MAX_MS) await this.#clock.sleep(BEAT_EVERY_MS, this.#ended.signal);
     }

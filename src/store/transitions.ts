@@ -4,7 +4,7 @@
  * commit, and runs the same on a database server, where no transaction may stay open between round trips.
  */
 import type { ExitEvidence, JobFailure, JobState, StreamName } from "../core/job.ts";
-import { type Statement, statement } from "./connection.ts";
+import { type SqlValue, type Statement, statement } from "./driver.ts";
 
 /** The attempt that writes: every one of its writes must still be allowed by the job's row. */
 export interface Fence {
@@ -453,26 +453,24 @@ export interface LineChunk {
 
 /** Storing a chunk once more changes nothing: after a lost answer nobody knows whether the first time counted. */
 export function linesStatement(fence: Fence, chunk: LineChunk): Statement {
-  return statement(
-    `INSERT INTO lines (job_id, first_seq, last_seq, epoch, frames) SELECT ?, ?, ?, ?, ? WHERE ${STILL_OURS}
-     ON CONFLICT (job_id, first_seq) DO UPDATE SET last_seq = excluded.last_seq, frames = excluded.frames
+  return insertLines(
+    fence,
+    chunk,
+    `ON CONFLICT (job_id, first_seq) DO UPDATE SET last_seq = excluded.last_seq, frames = excluded.frames
        WHERE lines.epoch = excluded.epoch`,
-    fence.jobId,
-    chunk.firstSeq,
-    chunk.lastSeq,
-    fence.epoch,
-    chunk.frames,
-    fence.jobId,
-    fence.worker,
-    fence.epoch,
   );
 }
 
 /** Stores a chunk only where no line stands behind the one that it comes after. */
 export function linesAtEndStatement(fence: Fence, chunk: LineChunk): Statement {
+  const condition = "AND NOT EXISTS (SELECT 1 FROM lines WHERE job_id = ? AND first_seq >= ?)";
+  return insertLines(fence, chunk, condition, fence.jobId, chunk.firstSeq);
+}
+
+function insertLines(fence: Fence, chunk: LineChunk, ending: string, ...more: SqlValue[]): Statement {
   return statement(
-    `INSERT INTO lines (job_id, first_seq, last_seq, epoch, frames) SELECT ?, ?, ?, ?, ?
-     WHERE ${STILL_OURS} AND NOT EXISTS (SELECT 1 FROM lines WHERE job_id = ? AND first_seq >= ?)`,
+    `INSERT INTO lines (job_id, first_seq, last_seq, epoch, frames) SELECT ?, ?, ?, ?, ? WHERE ${STILL_OURS}
+     ${ending}`,
     fence.jobId,
     chunk.firstSeq,
     chunk.lastSeq,
@@ -481,8 +479,7 @@ export function linesAtEndStatement(fence: Fence, chunk: LineChunk): Statement {
     fence.jobId,
     fence.worker,
     fence.epoch,
-    fence.jobId,
-    chunk.firstSeq,
+    ...more,
   );
 }
 
