@@ -370,7 +370,9 @@ function addTools(program: Program, cli: Cli, globals: Globals, ended: Ended): v
   ).option("--json", "as JSON").action((flags) => ended(doctor(cli, { ...globals(), ...flags })));
   program.command("verify").summary("check every invariant on a database").description(
     "Check every invariant on the database and print what breaks. Exit 74 when anything does.",
-  ).option("--json", "as JSON").action((flags) => ended(verify(cli, { ...globals(), ...flags })));
+  ).option("--json", "as JSON")
+    .addOption(new Option("--reader").hideHelp()).addOption(new Option("--after <job>").hideHelp())
+    .action((flags) => ended(verify(cli, { ...globals(), ...flags })));
   program.command("backup").summary("copy the database while it is in use").description(
     "Write a consistent copy of the database to a new file, while others go on using it.",
   ).argument("<file>").option("--force", "replace a file that is there").option("--json", "as JSON")

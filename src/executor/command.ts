@@ -101,13 +101,21 @@ export async function dispatchRequest(
   env: Record<string, string>,
   stdin: Uint8Array,
 ): Promise<SpawnRequest> {
+  return { ...await selfLine(host, ["dispatch"]), cwd, env, stdin, control: true };
+}
+
+/** This program again, with other words; the kernel kills it when this process dies, where setpriv(1) can ask for that. */
+export async function selfLine(
+  host: Host,
+  words: readonly string[],
+): Promise<Pick<SpawnRequest, "program" | "args">> {
   const line = [
     ...await helper(host, "setpriv", ["--pdeathsig", "KILL", "--"]),
     ...host.processes.selfCommand,
-    "dispatch",
+    ...words,
   ];
   const [program, ...args] = line as [string, ...string[]];
-  return { program, args, cwd, env, stdin, control: true };
+  return { program, args };
 }
 
 /** Deno adds a variable about the control channel to a child's environment that only env(1) can take away again. */

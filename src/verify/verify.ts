@@ -11,28 +11,44 @@ export interface VerifyReport {
 
 const PAGE_JOBS = 200;
 
+/** What a check is about to read, or found: `reading` is a job's id, or null for the file and the list of its jobs. */
+export type VerifyStep = { readonly reading: string | null } | { readonly violation: Violation };
+
 /**
  * Checks every job of a database, and the file itself. Reads only. A job that changes while it is read is read
- * again, so a database in use can be verified; `onProgress` is told how many jobs are done.
+ * again, so a database in use can be verified.
  */
-export async function verifyDatabase(
+export async function verifyDatabase(store: Store, around: Surroundings): Promise<VerifyReport> {
+  const violations: Violation[] = [];
+  let jobs = 0;
+  for await (const step of verifySteps(store, around)) {
+    if ("violation" in step) violations.push(step.violation);
+    else if (step.reading !== null) jobs++;
+  }
+  return { jobs, violations };
+}
+
+/** The same, step by step, newest job first; with `after`, an earlier check goes on behind that job. */
+export async function* verifySteps(
   store: Store,
   around: Surroundings,
-  onProgress: (jobs: number) => Promise<void> = () => Promise.resolve(),
-): Promise<VerifyReport> {
-  const violations: Violation[] = [];
-  for (const message of await store.integrityErrors()) {
-    violations.push({ invariant: "I14", job: null, message });
+  after: string | null = null,
+): AsyncGenerator<VerifyStep> {
+  yield { reading: null };
+  if (after === null) {
+    for (const message of await store.integrityErrors()) {
+      yield { violation: { invariant: "I14", job: null, message } };
+    }
   }
-  let before: string | null = null;
-  let count = 0;
-  for (;;) {
+  for (let before = after;;) {
     const ids: string[] = await store.jobs.ids(before, PAGE_JOBS);
-    for (const id of ids) violations.push(...await verifyReadable(store, id, around));
-    count += ids.length;
-    await onProgress(count);
-    if (ids.length < PAGE_JOBS) return { jobs: count, violations };
+    for (const id of ids) {
+      yield { reading: id };
+      for (const violation of await verifyReadable(store, id, around)) yield { violation };
+    }
+    if (ids.length < PAGE_JOBS) return;
     before = ids.at(-1)!;
+    yield { reading: null };
   }
 }
 

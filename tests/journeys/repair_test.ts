@@ -196,7 +196,7 @@ for (const program of programs()) {
     await recovers(sandbox, { env: { GLASSBOX_DB: copy } });
   });
 
-  Deno.test(`repair ${name} is not ended by text that is not UTF-8, as all other commands are`, async () => {
+  Deno.test(`repair ${name} is not ended by text that is not UTF-8, as those that use the database are`, async () => {
     await using scene = await newScene(program);
     const { sandbox, sound, damaged } = scene;
     const bytes = new Uint8Array(await readFile(sound));
