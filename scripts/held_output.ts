@@ -1,5 +1,8 @@
 import process from "node:process";
 
+/** Holds the reports of a few dozen failed tests, which come at the end. */
+const TAIL_LENGTH = 200_000;
+
 /** What one of several processes prints: held until it is its turn to be shown. */
 export class HeldOutput {
   tail = "";
@@ -9,7 +12,7 @@ export class HeldOutput {
 
   async take(stream: ReadableStream<Uint8Array>): Promise<void> {
     for await (const bytes of stream) {
-      this.tail = (this.tail + new TextDecoder().decode(bytes)).slice(-10_000);
+      this.tail = (this.tail + new TextDecoder().decode(bytes)).slice(-TAIL_LENGTH);
       this.#held.push(bytes);
       this.#more.resolve();
     }

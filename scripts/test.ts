@@ -48,6 +48,8 @@ interface Options {
 interface Count {
   readonly passed: number;
   readonly failed: number;
+  /** Each failed test with the first line of its error. */
+  readonly failures: readonly string[];
   readonly ignored: number;
 }
 
@@ -62,6 +64,8 @@ await runScript(async () => {
   const count = await runTests(options);
   if (count.ignored > 0) say(`${count.ignored} ignored: each "ignored" line above says which`);
   if (count.passed + count.failed === 0) say("No test ran: look at the filter and the paths");
+  // Two groups are shown one after the other: what failed in the first is far above by now.
+  for (const failure of count.failures) say(`Failed: ${failure}`);
   console.log(`${count.passed} passed, ${count.failed} failed`);
   return count.failed === 0 && count.passed > 0 ? 0 : 1;
 });
@@ -125,11 +129,12 @@ async function runTests(options: Options): Promise<Count> {
   });
   const counts = await Promise.all(running);
   await shown;
-  return counts.reduce((sum, { passed, failed, ignored }) => ({
+  return counts.reduce((sum, { passed, failed, ignored, failures }) => ({
     passed: sum.passed + passed,
     failed: sum.failed + failed,
     ignored: sum.ignored + ignored,
-  }), { passed: 0, failed: 0, ignored: 0 });
+    failures: [...sum.failures, ...failures],
+  }));
 }
 
 function runGroup(
@@ -173,5 +178,7 @@ function countOf(tail: string, code: number): Count {
   const passed = Number(last?.[1] ?? 0);
   const failed = Number(last?.[2] ?? 0);
   const ignored = Number(/ \| (\d+) ignored/.exec(last?.[0] ?? "")?.[1] ?? 0);
-  return { passed, failed: code !== 0 && failed === 0 ? 1 : failed, ignored };
+  const failures = [...plain.matchAll(/^(.+) => (\.\/\S+:\d+:\d+)\nerror: (.*)$/gm)]
+    .map(([, name, place, error]) => `${name} (${place}): ${error}`);
+  return { passed, failed: code !== 0 && failed === 0 ? 1 : failed, ignored, failures };
 }
