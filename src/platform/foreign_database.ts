@@ -6,32 +6,12 @@ import { createReadStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import { clearTimeout, setTimeout } from "node:timers";
 import type { Database } from "libsql";
-import { EMPTY_BYTES } from "../core/bytes.ts";
-import { textOfBytes } from "../core/byte_text.ts";
 import { GlassboxError, messageOf } from "../core/errors.ts";
 import type { ForeignColumn, ForeignDatabase, ForeignQuery, ForeignRow, PackedRows } from "../core/host.ts";
 import { LIMITS } from "../core/limits.ts";
-
-/**
- * `trusted_schema` keeps what the file's own schema calls from doing harm; the limit holds for the whole process. The
- * library's authorizer cannot be used beside them: it denies every function, also those that rows are packed with, and
- * is asked again for statements that were prepared before. All SQL is ours and names plain tables only.
- */
-const PRAGMAS = [
-  "query_only = ON",
-  "trusted_schema = OFF",
-  "cell_size_check = ON",
-  "mmap_size = 0",
-  "ignore_check_constraints = ON",
-  "temp_store = MEMORY",
-  `hard_heap_limit = ${LIMITS.foreignHeapBytesMax}`,
-];
-
-/** Few enough for their text to stay small, many enough for a call to cost nothing beside them. */
-const ROWS_AT_ONCE = 2_000;
-
-/** A function of SQLite takes 100 arguments; a text column needs three of them. */
-const COLUMNS_IN_ONE_CALL = 30;
+import { Lane, type Piece, pieceOf, type PieceRow, PRAGMAS } from "./foreign_lane.ts";
+import { PackedReader, unpack } from "./packed_rows.ts";
+import { oddOf, packedSql, quotedName, rowIdOf, selectOf } from "./packed_sql.ts";
 
 const MAGIC = "SQLite format 3\0";
 
@@ -65,83 +45,6 @@ export async function openForeign(
   } catch (error) {
     throw asFileFault(error, file);
   }
-}
-
-/** What is used of the library, whose own types say less. */
-interface BackgroundDatabase {
-  exec(sql: string): Promise<void>;
-  prepare(sql: string): Promise<BackgroundStatement>;
-  interrupt(): void;
-  close(): void;
-}
-
-interface BackgroundStatement {
-  raw(): BackgroundStatement;
-  all(args: readonly string[]): Promise<PieceRow[]>;
-}
-
-interface Piece {
-  readonly bytes: Uint8Array;
-  /** How many values are of a type that is refused. */
-  readonly odd: number;
-  /** The id of the last row, or empty when the table has been read to its end. */
-  readonly last: string;
-}
-
-/** A connection whose work is done by a thread of the library's; one statement at a time. */
-class Lane {
-  readonly #database: BackgroundDatabase;
-  readonly #prepared = new Map<string, BackgroundStatement>();
-  #isBusy = false;
-  #done: Promise<unknown> = Promise.resolve();
-
-  constructor(database: BackgroundDatabase) {
-    this.#database = database;
-  }
-
-  async setUp(): Promise<this> {
-    for (const pragma of PRAGMAS) await this.#database.exec(`PRAGMA ${pragma}`);
-    return this;
-  }
-
-  piece(sql: string, args: readonly string[]): Promise<Piece> {
-    const piece = this.#piece(sql, args);
-    this.#isBusy = true;
-    this.#done = piece.catch(() => {}).finally(() => this.#isBusy = false);
-    return piece;
-  }
-
-  /** A process that ended while another of its threads is inside the library would end by a signal. */
-  async close(): Promise<void> {
-    await this.stop();
-    this.#database.close();
-  }
-
-  /** Ends what is under way; it fails with SQLITE_INTERRUPT. */
-  async stop(): Promise<void> {
-    while (this.#isBusy) {
-      // It only ends what has begun.
-      this.#database.interrupt();
-      await Promise.race([this.#done, new Promise((resolve) => setTimeout(resolve, INTERRUPT_AGAIN_MS))]);
-    }
-  }
-
-  /** Text leaves SQLite only as bytes: the library ends the process for what is no UTF-8, and cuts text at a NUL. */
-  async #piece(sql: string, args: readonly string[]): Promise<Piece> {
-    const statement = this.#prepared.get(sql) ?? (await this.#database.prepare(sql)).raw();
-    this.#prepared.set(sql, statement);
-    // The first row, of which there is only one, is made by the time the promise is fulfilled.
-    return pieceOf(await statement.all([...args]));
-  }
-}
-
-const INTERRUPT_AGAIN_MS = 10;
-
-type PieceRow = readonly [bytes: Uint8Array | null, odd: number | null, last: string | null];
-
-function pieceOf([row]: readonly PieceRow[]): Piece {
-  const [bytes, odd, last] = row ?? [null, 0, ""];
-  return { bytes: bytes ?? EMPTY_BYTES, odd: odd ?? 0, last: last ?? "" };
 }
 
 interface FileName {
@@ -254,7 +157,7 @@ class ForeignFile implements ForeignDatabase {
   }
 
   async each(query: ForeignQuery, visit: (row: ForeignRow) => void): Promise<void> {
-    for await (const bytes of this.#pieces(query)) unpack(latin1(bytes), query.columns, visit);
+    for await (const bytes of this.#pieces(query)) unpack(bytes, query.columns, visit);
   }
 
   async *packed(query: ForeignQuery): AsyncGenerator<PackedRows> {
@@ -283,7 +186,7 @@ class ForeignFile implements ForeignDatabase {
   async #check(): Promise<void> {
     const found = await this.#inLane((lane) => lane.piece(QUICK_CHECK, []));
     let answer: unknown = null;
-    unpack(latin1(found.bytes), [{ name: "quick_check", as: "text" }], ([first]) => answer ??= first);
+    unpack(found.bytes, [{ name: "quick_check", as: "text" }], ([first]) => answer ??= first);
     if (answer === "ok") return;
     const { display, sizeBytes } = this.#file;
     const what = String(answer ?? "no answer").slice(0, 200);
@@ -396,7 +299,7 @@ class ForeignFile implements ForeignDatabase {
     visit: (row: ForeignRow) => void,
   ): void {
     const rows = this.#database.prepare(packedSql(sql)).raw().all([arg]) as unknown as PieceRow[];
-    unpack(latin1(pieceOf(rows).bytes), columns, visit);
+    unpack(pieceOf(rows).bytes, columns, visit);
   }
 
   #guarded<T>(read: () => T): T {
@@ -430,152 +333,4 @@ class ForeignFile implements ForeignDatabase {
       "one with others",
     );
   }
-}
-
-function packedSql(rowsSql: string): string {
-  return rowsSql.replace(/^SELECT (.*) FROM/, "SELECT CAST(group_concat($1, '') AS BLOB), 0, '' FROM");
-}
-
-/** A table may have columns of these names, which then no longer mean the row's own number. */
-function rowIdOf(columns: readonly string[]): string | null {
-  const taken = new Set(columns.map((name) => name.toLowerCase()));
-  return ["rowid", "_rowid_", "oid"].find((name) => !taken.has(name)) ?? null;
-}
-
-function selectOf(
-  { table, columns, where, order }: ForeignQuery,
-  rowId: string | null,
-  after: boolean,
-): string {
-  const packs = columns.map(packOf);
-  const calls: string[] = [];
-  for (let at = 0; at < packs.length; at += COLUMNS_IN_ONE_CALL) {
-    calls.push(`concat(${packs.slice(at, at + COLUMNS_IN_ONE_CALL).join(",")})`);
-  }
-  const odd = columns.map(oddOf).filter((one) => one !== null).map((one) => `(${one})`).join("+") || "0";
-  const row = calls.join("||");
-  const source = quotedName(table);
-  if (order === "natural" || where !== undefined || rowId === null) {
-    const condition = where === undefined ? "" : ` WHERE ${quotedName(where.column)} = ?`;
-    return `SELECT CAST(group_concat(${row}, '') AS BLOB), max(${odd}), '' FROM ${source}${condition}`;
-  }
-  return `SELECT CAST(group_concat(p, '') AS BLOB), max(o), CAST(max(r) AS TEXT) FROM (
-    SELECT ${rowId} r, ${row} p, ${odd} o FROM ${source}
-    ${after ? `WHERE ${rowId} > CAST(? AS INTEGER)` : ""} ORDER BY ${rowId} LIMIT ${ROWS_AT_ONCE})`;
-}
-
-/** `5:hello`, or `:` for null; a number and a semicolon, or a semicolon alone. */
-function packOf({ name, as }: ForeignColumn): string {
-  const column = quotedName(name);
-  if (as === "text") return `octet_length(${column}),':',${column}`;
-  return `CASE typeof(${column}) WHEN 'integer' THEN ${column} WHEN 'real' THEN quote(${column}) END,';'`;
-}
-
-/** The condition under which a value is refused. */
-function oddOf({ name, as }: ForeignColumn): string | null {
-  const column = quotedName(name);
-  if (as === "text") return `typeof(${column}) = 'blob'`;
-  if (as === "numberOrNull") return null;
-  return `typeof(${column}) = 'blob' OR (typeof(${column}) = 'text' AND trim(${column}) <> '')`;
-}
-
-function quotedName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-// deno-lint-ignore no-control-regex
-const NOT_ASCII = /[^\x00-\x7f]/;
-
-/** The row is overwritten by the next: of most rows only a word or two is kept. */
-function unpack(packed: string, columns: readonly ForeignColumn[], visit: (row: ForeignRow) => void): void {
-  const isText = columns.map(({ as }) => as === "text");
-  const isPlain = !NOT_ASCII.test(packed);
-  const row: (string | number | null)[] = columns.map(() => null);
-  for (let at = 0; at < packed.length;) {
-    for (let column = 0; column < isText.length; column++) {
-      const text = isText[column]!;
-      const end = packed.indexOf(text ? ":" : ";", at);
-      const isNull = end === at;
-      const number = isNull ? 0 : numberOf(packed.slice(at, end));
-      at = end + 1;
-      if (isNull || !text) {
-        row[column] = isNull ? null : number;
-        continue;
-      }
-      const value = packed.slice(at, at + number);
-      row[column] = isPlain ? value : textOfBytes(value);
-      at += number;
-    }
-    visit(row);
-  }
-}
-
-function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
-}
-
-const [ZERO, NINE, COLON, SEMICOLON] = [48, 57, 58, 59];
-
-/** Finds the values of packed rows without making anything of them. */
-class PackedReader {
-  readonly #isText: readonly boolean[];
-  #starts = new Int32Array(0);
-  #ends = new Int32Array(0);
-  #numbers = new Float64Array(0);
-
-  constructor(columns: readonly ForeignColumn[]) {
-    this.#isText = columns.map(({ as }) => as === "text");
-  }
-
-  read(bytes: Uint8Array): PackedRows {
-    const width = this.#isText.length;
-    let count = 0;
-    for (let at = 0; at < bytes.length; count++) {
-      if ((count + 1) * width > this.#starts.length) this.#grow();
-      for (let column = 0; column < width; column++) {
-        at = this.#isText[column]
-          ? this.#text(bytes, at, count * width + column)
-          : this.#number(bytes, at, count * width + column);
-      }
-    }
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return { count, bytes: view, starts: this.#starts, ends: this.#ends, numbers: this.#numbers };
-  }
-
-  #text(bytes: Uint8Array, from: number, place: number): number {
-    let length = 0;
-    let at = from;
-    for (; bytes[at] !== COLON; at++) length = length * 10 + bytes[at]! - ZERO;
-    const isNull = at === from;
-    this.#starts[place] = at + 1;
-    this.#ends[place] = isNull ? -1 : at + 1 + length;
-    return at + 1 + length;
-  }
-
-  #number(bytes: Uint8Array, from: number, place: number): number {
-    let at = from;
-    let whole = 0;
-    let isWhole = true;
-    for (; bytes[at] !== SEMICOLON; at++) {
-      const byte = bytes[at]!;
-      isWhole &&= byte >= ZERO && byte <= NINE && at - from < 15;
-      if (isWhole) whole = whole * 10 + byte - ZERO;
-    }
-    this.#numbers[place] = at === from ? NaN : isWhole ? whole : numberOf(latin1(bytes.subarray(from, at)));
-    return at + 1;
-  }
-
-  #grow(): void {
-    const size = Math.max(1024, this.#starts.length * 2);
-    const grown = <Kind extends Int32Array | Float64Array>(to: Kind, from: Kind): Kind => (to.set(from), to);
-    this.#starts = grown(new Int32Array(size), this.#starts);
-    this.#ends = grown(new Int32Array(size), this.#ends);
-    this.#numbers = grown(new Float64Array(size), this.#numbers);
-  }
-}
-
-/** SQLite writes infinity as `Inf`. */
-function numberOf(text: string): number {
-  const number = Number(text);
-  return Number.isNaN(number) ? Number(text.replace("Inf", "Infinity")) : number;
 }
