@@ -73,6 +73,7 @@ export class Worker {
   /** Attempts whose end could not be recorded when it came, and how they ended where that is known. */
   #unrecorded = new Map<string, Outcome | null>();
   #walIsLarge = false;
+  #attending: Promise<void> = Promise.resolve();
   #closed = new AbortController();
   #outdatedBy: GlassboxError | null = null;
 
@@ -107,7 +108,7 @@ export class Worker {
   async #keepLease(sinceMs: number): Promise<void> {
     const { store, host } = this.#context;
     // The lock file says more than heartbeats could, wherever everyone who reads the database can see it.
-    if (store.isEmbedded) return void this.#attendFile();
+    if (store.isEmbedded) return void (this.#attending = this.#attendFile());
     this.#lease = new Lease(host.clock, store.workers, this.id, sinceMs, (why) => this.#lost(why));
     await this.#lease.begin();
     void this.#lease.keep();
@@ -273,6 +274,8 @@ export class Worker {
       this.#lock.release();
       throw error;
     }
+    // It may be making the reserve just now: whoever closes a worker must be able to remove all that it made.
+    await this.#attending;
     await this.#context.host.files.remove(livenessPath(this.#context.store.runDirectory, this.id));
     this.#lock.release();
   }
