@@ -1,6 +1,6 @@
 import { EMPTY_BYTES } from "../core/bytes.ts";
 import type { LineEnd, LogLine, StreamName } from "../core/job.ts";
-import type { LineChunk } from "../store/transitions.ts";
+import type { LineChunk } from "../store/line_writes.ts";
 
 /**
  * How a chunk of lines is stored. For each line, little-endian: one byte of flags (bit 0 the stream, bits 1 and 2

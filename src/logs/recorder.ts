@@ -3,7 +3,7 @@ import { displayCut } from "../core/display.ts";
 import type { StreamName } from "../core/job.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Captured } from "../store/jobs.ts";
-import type { LineChunk } from "../store/transitions.ts";
+import type { LineChunk } from "../store/line_writes.ts";
 import { FrameBuffer, type NewLine } from "./frames.ts";
 import { Splitter } from "./splitter.ts";
 

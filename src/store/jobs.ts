@@ -7,11 +7,11 @@ import type { Result } from "./driver.ts";
 import { insist } from "./insist.ts";
 import { toAttempt, toEvent, toJob, toJobSummary } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
+import { type ClaimFilter, claimStatements, outlookStatement } from "./claims.ts";
+import { type LineChunk, linesAtEndStatement, linesStatement, partialStatement } from "./line_writes.ts";
 import {
   abandonStatements,
   cancelStatements,
-  type ClaimFilter,
-  claimStatements,
   droppedStatements,
   type Ended,
   eventAgainStatement,
@@ -19,12 +19,7 @@ import {
   type Fence,
   type Finish,
   finishStatements,
-  type LineChunk,
-  linesAtEndStatement,
-  linesStatement,
   type NewJob,
-  outlookStatement,
-  partialStatement,
   type Retry,
   retryStatements,
   roomInQueue,

@@ -2,7 +2,7 @@ import { isFinal, type JobEvent, type JobState, type PartialLine, type StreamNam
 import { type Row, type Statement, statement } from "./connection.ts";
 import { toBytes, toEvent } from "./rows.ts";
 import type { StoreCore } from "./store_core.ts";
-import type { LineChunk } from "./transitions.ts";
+import type { LineChunk } from "./line_writes.ts";
 
 export interface StoredChunk extends LineChunk {
   readonly epoch: number;

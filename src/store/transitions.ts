@@ -3,8 +3,8 @@
  * what follows happens only if that row changed (`changes() = 1`). So a batch may stand beside others in a group
  * commit, and runs the same on a database server, where no transaction may stay open between round trips.
  */
-import type { ExitEvidence, JobFailure, JobState, StreamName } from "../core/job.ts";
-import { type SqlValue, type Statement, statement } from "./driver.ts";
+import type { ExitEvidence, JobFailure, JobState } from "../core/job.ts";
+import { type Statement, statement } from "./driver.ts";
 
 /** The attempt that writes: every one of its writes must still be allowed by the job's row. */
 export interface Fence {
@@ -42,7 +42,8 @@ export interface NewJob {
 const INSERT_EVENT = `INSERT INTO events (job_id, seq, epoch, kind, data, at_ms)
   SELECT ?1, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE job_id = ?1), ?2, ?3, ?4, ?5`;
 
-const STILL_OURS =
+/** A condition on job, worker and epoch: the attempt that writes still holds its job. */
+export const STILL_OURS =
   "EXISTS (SELECT 1 FROM jobs WHERE id = ? AND owner = ? AND epoch = ? AND state = 'running')";
 
 /** An event that exists only if the statement before it changed exactly one row. */
@@ -99,91 +100,6 @@ export function submitStatements(
     eventIfChanged(job.id, 0, "submitted", { task: job.task }, atMs),
     // Only a key can meet an older job.
     ...job.key === null ? [] : [statement("SELECT id, request_sha256 FROM jobs WHERE key = ?", job.key)],
-  ];
-}
-
-export interface ClaimFilter {
-  /** One job, or null for the best of the queues. */
-  readonly jobId: string | null;
-  readonly queues: readonly string[];
-  /** Only tasks this build knows: another worker may know the rest. */
-  readonly tasks: readonly string[];
-}
-
-/** A place is free in the job's queue, and no job with its concurrency key is running. */
-const MAY_RUN = `NOT EXISTS (
-    SELECT 1 FROM queues WHERE queues.name = jobs.queue AND (paused = 1 OR concurrency_max <= (
-      SELECT count(*) FROM jobs AS other WHERE other.state = 'running' AND other.queue = jobs.queue)))
-  AND (concurrency_key IS NULL OR NOT EXISTS (
-    SELECT 1 FROM jobs AS other WHERE other.state = 'running' AND other.concurrency_key = jobs.concurrency_key))`;
-
-/** Selects the id that a claim of `worker` (?1) would take now (?2); the filter's own arguments follow these. */
-function claimable(filter: ClaimFilter): Statement {
-  if (filter.jobId !== null) {
-    return statement(
-      `SELECT id FROM jobs WHERE id = ?3 AND state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
-         AND (reserved_for IS NULL OR reserved_for = ?1) AND ${MAY_RUN}`,
-      filter.jobId,
-    );
-  }
-  return statement(
-    `SELECT id FROM jobs WHERE state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2
-       AND (reserved_for IS NULL OR reserved_for = ?1)
-       AND queue IN (SELECT value FROM json_each(?3)) AND task IN (SELECT value FROM json_each(?4))
-       AND ${MAY_RUN}
-       ORDER BY priority DESC, id LIMIT 1`,
-    JSON.stringify(filter.queues),
-    JSON.stringify(filter.tasks),
-  );
-}
-
-/** Asks whether a claim would find a job, and if not, when the next delayed one is due: both at the same moment. */
-export function outlookStatement(worker: string, filter: ClaimFilter, atMs: number): Statement {
-  const { sql, args } = claimable(filter);
-  const waiting = filter.jobId === null ? "queue IN (SELECT value FROM json_each(?3))" : "id = ?3";
-  return statement(
-    `SELECT claimable, CASE claimable WHEN 0 THEN
-       (SELECT min(not_before_ms) FROM jobs WHERE state = 'queued' AND not_before_ms > ?2 AND ${waiting}) END AS due
-     FROM (SELECT EXISTS (${sql}) AS claimable)`,
-    worker,
-    atMs,
-    ...args,
-  );
-}
-
-/**
- * Claims one job. One at a time, as the next may be claimed only with this one counted; several claims still
- * share a group commit.
- */
-export function claimStatements(worker: string, filter: ClaimFilter, atMs: number): Statement[] {
-  const { sql, args } = claimable(filter);
-  return [
-    statement(
-      `UPDATE jobs SET state = 'running', epoch = epoch + 1, owner = ?1, reserved_for = NULL,
-         started_at_ms = coalesce(started_at_ms, ?2)
-       WHERE id IN (${sql})
-         AND NOT EXISTS (SELECT 1 FROM workers WHERE id = ?1 AND stopped_at_ms IS NOT NULL) RETURNING *`,
-      worker,
-      atMs,
-      ...args,
-    ),
-    // One batch may claim several jobs, so these find the newly claimed by what they still lack.
-    statement(
-      `INSERT INTO events (job_id, seq, epoch, kind, data, at_ms)
-       SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM events WHERE job_id = jobs.id), epoch, 'claimed',
-         json_object('worker', owner), ?2
-       FROM jobs WHERE owner = ?1 AND state = 'running'
-         AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = jobs.id AND a.epoch = jobs.epoch)`,
-      worker,
-      atMs,
-    ),
-    statement(
-      `INSERT INTO attempts (job_id, epoch, worker, started_at_ms)
-       SELECT id, epoch, owner, ?2 FROM jobs WHERE owner = ?1 AND state = 'running'
-         AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = jobs.id AND a.epoch = jobs.epoch)`,
-      worker,
-      atMs,
-    ),
   ];
 }
 
@@ -443,73 +359,4 @@ export function cancelStatements(jobId: string, actor: string, reason: string, a
     ),
     statement("SELECT * FROM jobs WHERE id = ?", jobId),
   ];
-}
-
-export interface LineChunk {
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-  readonly frames: Uint8Array;
-}
-
-/** Storing a chunk once more changes nothing: after a lost answer nobody knows whether the first time counted. */
-export function linesStatement(fence: Fence, chunk: LineChunk): Statement {
-  return insertLines(
-    fence,
-    chunk,
-    `ON CONFLICT (job_id, first_seq) DO UPDATE SET last_seq = excluded.last_seq, frames = excluded.frames
-       WHERE lines.epoch = excluded.epoch`,
-  );
-}
-
-/** Stores a chunk only where no line stands behind the one that it comes after. */
-export function linesAtEndStatement(fence: Fence, chunk: LineChunk): Statement {
-  const condition = "AND NOT EXISTS (SELECT 1 FROM lines WHERE job_id = ? AND first_seq >= ?)";
-  return insertLines(fence, chunk, condition, fence.jobId, chunk.firstSeq);
-}
-
-function insertLines(fence: Fence, chunk: LineChunk, ending: string, ...more: SqlValue[]): Statement {
-  return statement(
-    `INSERT INTO lines (job_id, first_seq, last_seq, epoch, frames) SELECT ?, ?, ?, ?, ? WHERE ${STILL_OURS}
-     ${ending}`,
-    fence.jobId,
-    chunk.firstSeq,
-    chunk.lastSeq,
-    fence.epoch,
-    chunk.frames,
-    fence.jobId,
-    fence.worker,
-    fence.epoch,
-    ...more,
-  );
-}
-
-/** Shows, replaces or (with null) removes the unfinished text of one stream. */
-export function partialStatement(
-  fence: Fence,
-  stream: StreamName,
-  bytes: Uint8Array | null,
-  atMs: number,
-): Statement {
-  if (bytes === null) {
-    return statement(
-      `DELETE FROM partial_lines WHERE job_id = ? AND stream = ? AND ${STILL_OURS}`,
-      fence.jobId,
-      stream,
-      fence.jobId,
-      fence.worker,
-      fence.epoch,
-    );
-  }
-  return statement(
-    `INSERT INTO partial_lines (job_id, stream, epoch, at_ms, bytes) SELECT ?, ?, ?, ?, ? WHERE ${STILL_OURS}
-     ON CONFLICT (job_id, stream) DO UPDATE SET epoch = excluded.epoch, at_ms = excluded.at_ms, bytes = excluded.bytes`,
-    fence.jobId,
-    stream,
-    fence.epoch,
-    atMs,
-    bytes,
-    fence.jobId,
-    fence.worker,
-    fence.epoch,
-  );
 }

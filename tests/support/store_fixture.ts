@@ -8,7 +8,9 @@ import type { Job } from "../../src/core/job.ts";
 import { encodeFrames } from "../../src/logs/frames.ts";
 import { createHost } from "../../src/platform/host.ts";
 import { Store, type StoreOptions } from "../../src/store/store.ts";
-import type { ClaimFilter, Fence, Finish, LineChunk, NewJob } from "../../src/store/transitions.ts";
+import type { ClaimFilter } from "../../src/store/claims.ts";
+import type { LineChunk } from "../../src/store/line_writes.ts";
+import type { Fence, Finish, NewJob } from "../../src/store/transitions.ts";
 import { startSqld } from "./sqld.ts";
 
 export type Backend = "file" | "server";

@@ -20,7 +20,7 @@ export const FAULTS: readonly DeliberateFault[] = [
   {
     name: "a worker claims a job that another runs",
     guards: "I4",
-    file: "src/store/transitions.ts",
+    file: "src/store/claims.ts",
     find: "`SELECT id FROM jobs WHERE state = 'queued' AND cancel_at_ms IS NULL AND not_before_ms <= ?2",
     replace:
       "`SELECT id FROM jobs WHERE state IN ('queued', 'running') AND epoch < 2 AND cancel_at_ms IS NULL AND not_before_ms <= ?2",
