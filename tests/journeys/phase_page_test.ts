@@ -31,8 +31,12 @@ async function write(page: Page, equations: string): Promise<void> {
 }
 
 async function choose(page: Page, example: string): Promise<void> {
+  await (await offered(page, example)).click();
+}
+
+async function offered(page: Page, example: string) {
   await page.locator("#open-gallery").click();
-  await page.locator(`.gallery button:has(> span:text-is("${example}"))`).click();
+  return page.locator(`.gallery button:has(> span:text-is("${example}"))`);
 }
 
 /** How many pixels of the picture are nearly of this colour. */
@@ -297,8 +301,11 @@ for (const program of programs()) {
 
   Deno.test(`/phase turns a system of three states in space, and plays it ${name}`, async () => {
     await withPhase(async ({ page }) => {
-      await choose(page, "Lorenz");
-      await page.locator("#to-3d").click();
+      // In one turn of the page, so that no trajectory of three states is known when space is asked for.
+      await (await offered(page, "Lorenz")).evaluate((button: HTMLElement) => {
+        button.click();
+        document.getElementById("to-3d")!.click();
+      });
       assert.equal(await page.locator("#plane").getAttribute("data-mode"), "3d");
       await says(page, "#equilibria", /saddle-focus with 2 unstable directions/);
       const lines = () =>

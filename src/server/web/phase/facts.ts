@@ -10,7 +10,7 @@ import type { Player } from "./player.ts";
 import { startsOf } from "./problem.ts";
 import type { Traced } from "./protocol.ts";
 import type { Series } from "./series.ts";
-import type { Range } from "./settings.ts";
+import { type Range, RANGE_DEFAULT } from "./settings.ts";
 
 /** What the page says in words and small pictures beside the portrait. */
 export class Facts {
@@ -58,7 +58,7 @@ export class Facts {
     this.#series.show({
       states: system.states,
       shown: n === 1 ? [] : shown,
-      ranges: shown.map((i) => common(box[i]!, settings.view[system.states[i]!])),
+      ranges: shown.map((i) => common(box[i] ?? RANGE_DEFAULT, settings.view[system.states[i]!])),
       independent: settings.independent,
       times: seenTimes(known),
       trajectories: traced?.starts.map((_, k) => trajectoryOf(traced, k, n)) ?? [],

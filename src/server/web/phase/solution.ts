@@ -72,6 +72,8 @@ export class Solution {
   clear(): void {
     this.#found = {};
     this.#traced = null;
+    // Of other states, and perhaps of fewer.
+    this.#box = [];
   }
 
   /** Takes trajectories that were solved elsewhere. */
