@@ -323,6 +323,17 @@ for (const program of programs()) {
     });
   });
 
+  Deno.test(`/phase stays quick when far more time is asked for than can be solved ${name}`, async () => {
+    await withPhase(async ({ page }) => {
+      await write(page, "x' == y\ny' == -x");
+      await page.locator("#starts").fill("1 0");
+      await page.locator("#t1").fill("1e300");
+      await says(page, "#trajectories", /max steps at t = .* The end was not reached in 200000 steps/);
+      await page.locator("#play").click();
+      await says(page, "#clock", /t = [1-9]\d\d/);
+    });
+  });
+
   Deno.test(`/phase fits a narrow screen and a dark one, and needs no sideways scrolling ${name}`, async () => {
     await withPhase(async ({ page }) => {
       const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);

@@ -12,6 +12,11 @@ export function trajectoryOf({ times, states, offsets }: Traced, k: number, n: n
   return { times: times.subarray(from, to), states: states.subarray(from * n, to * n) };
 }
 
+/** Its first rows, without a copy. */
+export function beginningOf({ times, states }: Trajectory, n: number, rows: number): Trajectory {
+  return { times: times.subarray(0, rows), states: states.subarray(0, rows * n) };
+}
+
 /** The trajectories of several parts, one after the other. */
 export function joinTraced(parts: readonly Traced[]): Omit<Traced, "tookMs"> {
   const total = parts.reduce((sum, { times }) => sum + times.length, 0);
@@ -68,4 +73,33 @@ export function projected({ times, states }: Trajectory, n: number, axes: readon
     }
   }
   return points;
+}
+
+/**
+ * One state over time as x, y of points on the screen: where many rows share a column of pixels, the first, the lowest,
+ * the highest and the last of them, which look the same as all.
+ */
+export function overTime(
+  { times, states }: Trajectory,
+  n: number,
+  state: number,
+  x: (t: number) => number,
+  y: (value: number) => number,
+): Float64Array {
+  const points: number[] = [];
+  for (let from = 0; from < times.length;) {
+    const column = Math.floor(x(times[from]!));
+    let to = from + 1, low = from, high = from;
+    for (; to < times.length && Math.floor(x(times[to]!)) === column; to++) {
+      const value = states[to * n + state]!;
+      if (value < states[low * n + state]!) low = to;
+      if (value > states[high * n + state]!) high = to;
+    }
+    const rows = [from, Math.min(low, high), Math.max(low, high), to - 1];
+    for (const [k, row] of rows.entries()) {
+      if (k === 0 || row !== rows[k - 1]) points.push(x(times[row]!), y(states[row * n + state]!));
+    }
+    from = to;
+  }
+  return Float64Array.from(points);
 }

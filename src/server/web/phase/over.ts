@@ -1,6 +1,6 @@
 import { type Axes, plotArea, toPixel } from "../../../tasks/phase_portrait/draw/axes.ts";
 import type { Mark, Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
-import { firstAfter, projected, stateAt, trajectoryOf } from "./lines.ts";
+import { beginningOf, firstAfter, projected, stateAt, trajectoryOf } from "./lines.ts";
 import { axesOf, type Known } from "./picture.ts";
 import type { Traced } from "./protocol.ts";
 
@@ -33,6 +33,11 @@ export function marksOver(known: Known, moving: Moving, axes: Axes): Mark[] {
   ];
 }
 
+/** More of a tail says nothing more, and is painted at every frame. */
+const TAIL_ROWS = 2_000;
+/** The same of a line that is set out. */
+const LINE_ROWS = 50_000;
+
 /** A point on each trajectory at the clock's time, with a tail of a twentieth of the time. */
 export function moverMarks(
   { traced, system, times: [from, to] }: Known,
@@ -40,12 +45,15 @@ export function moverMarks(
   place: (state: Float64Array, t: number) => [number, number],
 ): Mark[] {
   if (traced === null || t === null) return [];
-  const n = system.dimension, tail = (to - from) / 20, state = new Float64Array(n);
+  const n = system.dimension, state = new Float64Array(n);
   return traced.starts.flatMap((_, k): Mark[] => {
     const one = trajectoryOf(traced, k, n), color = colorOf(theme, k);
     if (!stateAt(one, t, state)) return [];
     const points: number[] = [], head = place(state, t);
-    for (let row = firstAfter(one.times, t - tail); row < one.times.length && one.times[row]! < t; row++) {
+    // Many end long before the time that was asked for.
+    const tail = Math.min(to - from, one.times.at(-1)! - one.times[0]!) / 20;
+    const now = firstAfter(one.times, t), first = Math.max(firstAfter(one.times, t - tail), now - TAIL_ROWS);
+    for (let row = first; row < now && one.times[row]! < t; row++) {
       points.push(...place(one.states.subarray(row * n, row * n + n), one.times[row]!));
     }
     points.push(...head);
@@ -83,7 +91,8 @@ function lineOf(
   look: { readonly color: string; readonly width: number },
 ): Mark {
   const pair = axesOf({ ...settings, is3d: false }, dimension);
-  const points = onScreen(projected(trajectoryOf(traced, k, dimension), dimension, pair), axes);
+  const seen = beginningOf(trajectoryOf(traced, k, dimension), dimension, LINE_ROWS);
+  const points = onScreen(projected(seen, dimension, pair), axes);
   return { kind: "line", points, ...look, clip: plotArea(axes) };
 }
 

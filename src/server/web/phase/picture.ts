@@ -1,7 +1,8 @@
 import type { Portrait } from "../../../tasks/phase_portrait/draw/portrait.ts";
 import type { Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
+import { roomyRange } from "../../../tasks/phase_portrait/analyse/view.ts";
 import type { CompiledEquations } from "../../../tasks/phase_portrait/language/mod.ts";
-import { firstAfter, projected, trajectoryOf } from "./lines.ts";
+import { beginningOf, firstAfter, projected, trajectoryOf } from "./lines.ts";
 import { primed } from "./numbers.ts";
 import type { Found, Traced } from "./protocol.ts";
 import { type Range, RANGE_DEFAULT, type Settings } from "./settings.ts";
@@ -115,12 +116,16 @@ function equilibriaBy({ found, times }: Known, axes: readonly number[]): NonNull
   }));
 }
 
+/** All lines in space have so many points at most: without a graphics card each turn of the camera paints them anew. */
+const SPACE_ROWS = 30_000;
+
 /** The same in the space of three axes. */
 export function spaceOf(known: Known, theme: Theme): SpaceContent {
   const { settings, system, traced, found, selected } = known, n = system.dimension;
   const axes = axesOf(settings, n);
+  const rows = Math.ceil(SPACE_ROWS / Math.max(1, traced?.starts.length ?? 0));
   const lines = traced === null ? [] : traced.starts.map((_, k): SpaceLine => ({
-    points: projected(trajectoryOf(traced, k, n), n, axes),
+    points: projected(beginningOf(trajectoryOf(traced, k, n), n, rows), n, axes),
     color: theme.trajectories[k % theme.trajectories.length]!,
     width: k === selected ? 2.6 : traced.starts.length > 20 ? 1.1 : 1.5,
     opacity: selected === null || k === selected ? 1 : 0.25,
@@ -152,13 +157,12 @@ export function boxOf(traced: Traced | null, n: number): Range[] {
     if (value > high[i]!) high[i] = value;
   }
   return Array.from({ length: n }, (_, i): Range => {
-    const extent = high[i]! - low[i]!;
-    if (!Number.isFinite(extent)) return RANGE_DEFAULT;
-    const margin = extent > 1e-9 * Math.max(1, Math.abs(low[i]!)) ? 0.08 * extent : 1;
-    return [low[i]! - margin, high[i]! + margin].map((value) => Number(value.toPrecision(6))) as [
-      number,
-      number,
-    ];
+    if (!(low[i]! <= high[i]!)) return RANGE_DEFAULT;
+    const range = roomyRange(low[i]!, high[i]!, 0.08), [from, to] = range;
+    // Six digits, and more where the ends would be the same with them.
+    const digits = Math.log10(Math.max(Math.abs(from), Math.abs(to)) / (to - from));
+    const precision = Math.min(17, 6 + Math.max(0, Math.ceil(digits)));
+    return range.map((value) => Number(value.toPrecision(precision))) as [number, number];
   });
 }
 

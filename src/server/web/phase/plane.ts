@@ -8,7 +8,7 @@ import {
 } from "../../../tasks/phase_portrait/draw/portrait.ts";
 import type { Mark, Scene, Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import { byId } from "../element.ts";
-import { DRAFT_LENGTH_PX } from "./draft.ts";
+import { DRAFT_LENGTH_PX, STILL_LENGTH_PX } from "./draft.ts";
 import type { Gestures, Place } from "./pointer.ts";
 import { QuickPortrait } from "./quick_portrait.ts";
 import type { Range } from "./settings.ts";
@@ -170,7 +170,7 @@ export class Plane implements Gestures {
     const { canvas, width, height, ratio } = this.#picture;
     if (width === 0) return;
     const isMoving = this.#isMoving(this.#portrait.trajectories?.length ?? 0);
-    const lengthMost = isMoving ? DRAFT_LENGTH_PX : Infinity;
+    const lengthMost = isMoving ? DRAFT_LENGTH_PX : STILL_LENGTH_PX;
     const layers = drawLayers(this.#portrait, this.#theme, { width, height, bare: true, lengthMost });
     const painter = canvas.getContext("2d")!, { background } = this.#theme;
     const scene = (marks: readonly Mark[]) => ({ width, height, background, marks });

@@ -2,7 +2,7 @@ import { type Axes, drawAxes, plotArea, toPixel, toValue } from "../../../tasks/
 import { paintMarks } from "../../../tasks/phase_portrait/draw/canvas.ts";
 import type { Mark, Theme } from "../../../tasks/phase_portrait/draw/scene.ts";
 import { byId, element } from "../element.ts";
-import { stateAt, type Trajectory } from "./lines.ts";
+import { overTime, stateAt, type Trajectory } from "./lines.ts";
 import { primed, shortNumber } from "./numbers.ts";
 import type { Range } from "./settings.ts";
 import { Frame, Surface } from "./surface.ts";
@@ -131,14 +131,15 @@ export class Series {
     const { trajectories, states, shown, selected, theme } = this.#content!;
     const n = states.length, state = shown[plot]!, clip = plotArea(axes);
     const marks = trajectories.slice(0, LINES_MOST).map((trajectory, k): Mark => {
-      const { times, states: values } = trajectory, points = new Float64Array(2 * times.length);
-      times.forEach((t, row) => {
-        points[2 * row] = toPixel(axes.x, t);
-        points[2 * row + 1] = toPixel(axes.y, values[row * n + state]!);
-      });
       return {
         kind: "line",
-        points,
+        points: overTime(
+          trajectory,
+          n,
+          state,
+          (t) => toPixel(axes.x, t),
+          (value) => toPixel(axes.y, value),
+        ),
         color: theme.trajectories[k % theme.trajectories.length]!,
         width: k === selected ? 2.4 : 1.3,
         opacity: selected === null || k === selected ? 0.95 : 0.25,

@@ -4,6 +4,19 @@ export interface View {
   readonly high: Float64Array;
 }
 
+/** Beyond, the extent of a range would be no number. */
+const BOUND_MAX = 8e307;
+
+/**
+ * A range with room on both sides, `share` of its extent; about what is one value, or nearly, so much that the ends
+ * can be told apart.
+ */
+export function roomyRange(low: number, high: number, share: number): [number, number] {
+  const size = Math.max(1, Math.abs(low), Math.abs(high)), extent = high - low;
+  const room = extent > 1e-9 * size ? share * extent : Math.max(1, 1e-4 * size);
+  return [Math.max(-BOUND_MAX, low - room), Math.min(BOUND_MAX, high + room)];
+}
+
 /** The length of the view's diagonal: what small and near are measured by. */
 export function viewSize({ low, high }: View): number {
   let sum = 0;

@@ -84,11 +84,16 @@ function horizontalTick(at: number, text: string, area: Clip, theme: Theme): Mar
   ];
 }
 
-/** Round values about so many pixels apart, with as many digits as tell them apart. */
+/** Outside of these extents powers of ten are no numbers, or not the ones that are meant. */
+const [EXTENT_MIN, EXTENT_MAX] = [1e-290, 1e300];
+
+/** Round values about so many pixels apart, with as many digits as tell them apart; none where doubles cannot. */
 export function tickValues(
   { low, high, from, to }: Scale,
   apartPx: number,
 ): { value: number; label: string }[] {
+  const extent = high - low;
+  if (!(extent > EXTENT_MIN && extent < EXTENT_MAX)) return [];
   const count = Math.max(2, Math.round(Math.abs(to - from) / apartPx));
   const step = tickStep(low, high, count);
   return ticks(low, high, count).map((value) => ({ value, label: tickLabel(value, step) }));

@@ -1,4 +1,4 @@
-import type { Clip, Mark, Scene } from "./scene.ts";
+import type { Clip, LineMark, Mark, Scene } from "./scene.ts";
 
 /** The part of a browser's 2D context that pictures are painted with. */
 export type Painter = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
@@ -45,8 +45,7 @@ function setClip(painter: Painter, { x, y, width, height }: Clip): void {
 function paint(painter: Painter, mark: Mark): void {
   switch (mark.kind) {
     case "line":
-      painter.setLineDash(mark.dash === undefined ? [] : [...mark.dash]);
-      return strokePath(painter, mark.color, mark.width, () => tracePath(painter, mark.points));
+      return paintLine(painter, mark);
     case "segments":
       painter.setLineDash([]);
       return strokePath(painter, mark.color, mark.width, () => traceSegments(painter, mark.points));
@@ -59,6 +58,18 @@ function paint(painter: Painter, mark: Mark): void {
       return paintCircle(painter, mark);
     case "text":
       return paintText(painter, mark);
+  }
+}
+
+/** The time for one stroke grows with the square of its points where it crosses itself again and again. */
+const STROKE_POINTS = 2_000;
+
+function paintLine(painter: Painter, { points, color, width, dash }: LineMark): void {
+  painter.setLineDash(dash === undefined ? [] : [...dash]);
+  // Dashes would begin anew with each stroke.
+  const each = dash === undefined ? STROKE_POINTS : points.length;
+  for (let from = 0; from === 0 || from < points.length - 2; from += 2 * each) {
+    strokePath(painter, color, width, () => tracePath(painter, points.subarray(from, from + 2 * each + 2)));
   }
 }
 

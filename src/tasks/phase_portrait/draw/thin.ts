@@ -1,13 +1,24 @@
 /** In pixels: nobody sees a line that is nearer to where it was. */
 const TOLERANCE = 0.12;
 
+/**
+ * A longer line is thinned piece by piece: where it goes round and round, pieces of the whole would split off a turn at
+ * a time, and the time would grow with the square of its length.
+ */
+const PIECE_POINTS = 512;
+
 /** The points that a line x, y, x, y … needs to look the same: the method of Douglas and Peucker (1973). */
 export function thinned(points: Float64Array): Float64Array {
   const count = points.length / 2;
   if (count < 3 || !points.every(Number.isFinite)) return points;
   const isKept = new Uint8Array(count);
-  isKept[0] = isKept[count - 1] = 1;
-  const open: [number, number][] = [[0, count - 1]];
+  isKept[0] = 1;
+  const open: [number, number][] = [];
+  for (let from = 0; from < count - 1; from += PIECE_POINTS) {
+    const to = Math.min(count - 1, from + PIECE_POINTS);
+    isKept[to] = 1;
+    open.push([from, to]);
+  }
   for (let piece = open.pop(); piece !== undefined; piece = open.pop()) {
     const [from, to] = piece, farthest = farthestFrom(points, from, to);
     if (farthest < 0) continue;

@@ -30,3 +30,11 @@ Deno.test("thinned() leaves the ends of a straight line, corners, and a line tha
   assert.deepEqual([...thinned(Float64Array.of(0, 0, 5, 0, 5, 5))], [0, 0, 5, 0, 5, 5]);
   assert.deepEqual([...thinned(Float64Array.of(0, 0, 9, 0, 0, 0))], [0, 0, 9, 0, 0, 0]);
 });
+
+Deno.test("thinned() takes a line that goes round and round a piece at a time", () => {
+  const points = new Float64Array(2 * 200_000);
+  for (let k = 0; k < 200_000; k++) points.set([300 * Math.cos(k / 200), 300 * Math.sin(k / 200)], 2 * k);
+  const thin = thinned(points);
+  assert.ok(thin.length < points.length && thin.length > points.length / 40, `${thin.length}`);
+  assert.deepEqual([...thin.subarray(-2)], [...points.subarray(-2)]);
+});

@@ -9,7 +9,7 @@ import type { Crossing } from "../analyse/returns.ts";
 import { poincareSection, stroboscopicSection } from "../analyse/sections.ts";
 import { findSeparatrices, type Separatrix } from "../analyse/separatrices.ts";
 import { orbitDiagram, type SweepPoint } from "../analyse/sweep.ts";
-import type { View } from "../analyse/view.ts";
+import { roomyRange, type View } from "../analyse/view.ts";
 import { compileExpressions } from "../language/mod.ts";
 import type { Setup } from "./setup.ts";
 import type { Stop } from "./solve_block.ts";
@@ -258,17 +258,9 @@ function viewOf({ request, system, starts }: Setup, went: View): View {
   }
   system.states.forEach((state, i) => {
     const given = request.view[state];
-    if (given !== undefined) [low[i], high[i]] = given;
-    else widen(low, high, i);
+    [low[i], high[i]] = given ?? roomyRange(low[i]!, high[i]!, 0.1);
   });
   return { low, high };
-}
-
-function widen(low: Float64Array, high: Float64Array, i: number): void {
-  const extent = high[i]! - low[i]!;
-  const margin = extent > 1e-9 * Math.max(1, Math.abs(low[i]!)) ? 0.1 * extent : 1;
-  low[i]! -= margin;
-  high[i]! += margin;
 }
 
 /** The plane of the two states that are drawn; null for a single state. */
