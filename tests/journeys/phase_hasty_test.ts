@@ -10,7 +10,7 @@ import { newSandbox, programs } from "../support/glassbox.ts";
 import { randomOf, type SeededRandom } from "../support/random.ts";
 import { rigRun } from "../support/rig.ts";
 
-const { seed: SEED, rounds: BURSTS } = rigRun("phase_hasty", { short: 200, long: 5_000 });
+const { seed: SEED, rounds: BURSTS } = rigRun("phase_hasty", { short: 100, long: 5_000 });
 
 /** Some can be read and some cannot; one to eight states; blow-ups, constants, times, what grows while typed. */
 const EQUATIONS = [
