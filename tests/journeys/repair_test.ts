@@ -303,8 +303,11 @@ for (const program of programs()) {
         places.push(at);
       }
       const { added } = await repaired(scene, flipped, `round ${round}: bytes ${places}`);
-      // A flip in what a program wrote is not to be seen; elsewhere it may change its own row.
-      assert.ok(added.length <= places.length, `round ${round}: ${added.join("\n")}`);
+      // A flip in what a program wrote is not to be seen; elsewhere it may change its own row, and with a line's stream
+      // also what the evidence of its attempt says of lines, which is then left out.
+      const changed = added.filter((row) => !/^attempts .*"evidence":null\}$/.test(row));
+      const message = () => changed.map((row) => row.slice(0, 300)).join("\n");
+      assert.ok(changed.length <= places.length, `round ${round}: ${message()}`);
     }
   });
 
