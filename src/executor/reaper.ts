@@ -217,7 +217,9 @@ export async function lastWords(
   fence: Fence,
 ): Promise<Captured> {
   const { partials, lastSeq } = await store.lines.unfinished(job.id);
-  if (partials.length === 0) return { chunks: [], partials: {} };
+  // Also where none was read: a write that was under way when its worker was given up may come before the end does.
+  const partialsGone = { stdout: null, stderr: null };
+  if (partials.length === 0) return { chunks: [], partials: partialsGone };
   const stored = await storedBytes(store, job.id, job.epoch);
   const { kept, dropped } = withinBound(partials, job.outputBytesMax - stored.stdout - stored.stderr);
   await tellDropped(store, job, fence, dropped);
@@ -230,7 +232,6 @@ export async function lastWords(
     bytes: partial.bytes,
   }));
   const chunk = { firstSeq, lastSeq: firstSeq + lines.length - 1, frames: encodeFrames(lines) };
-  const partialsGone = { stdout: null, stderr: null };
   // The machine of the dead worker may be storing all of the kept output at this moment, this text among it.
   return { chunks: kept.length === 0 ? [] : [chunk], partials: partialsGone, onlyAtEnd: true };
 }
