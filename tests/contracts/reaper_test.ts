@@ -54,6 +54,23 @@ Deno.test("text that two streams had shown becomes lines only within the job's b
   assert.deepEqual(dropped?.data, { droppedLines: 1, droppedBytes: 7, outputBytesMax: 10 });
 });
 
+Deno.test("text that comes while a lost job is settled does not stay behind as unfinished", async () => {
+  await using db = await testDatabase("file");
+  const host = storeHost();
+  const context = { host, store: await db.open(host), registry: builtInTasks };
+  const { store } = context;
+  const job = newJob({ reservedFor: "dead" });
+  const { claimed } = await store.jobs.submitAndClaim({ id: "dead", launch: "run", version: "0" }, job);
+  const look = store.lines.unfinished.bind(store.lines);
+  store.lines.unfinished = async (jobId) => {
+    const found = await look(jobId);
+    await store.jobs.recordOutput(fenceOf(claimed!), { chunks: [], partials: { stdout: new Uint8Array(3) } });
+    return found;
+  };
+  assert.deepEqual(await reap(context), [{ worker: "dead", jobId: job.id, as: "lost" }]);
+  assert.deepEqual(await store.lines.partials(job.id), []);
+});
+
 Deno.test("the lock file of a worker that was declared dead elsewhere is removed once it is free", async () => {
   await using db = await testDatabase("server");
   const host = storeHost();
