@@ -60,12 +60,20 @@ export function inWork(work: string): StartOptions {
   return { env: { GLASSBOX_DB: join(work, "tmp/glassbox.db") } };
 }
 
-/** The files below a directory that hold this text, as it is. */
+/**
+ * The files below a directory that hold this text, as it is. A program may run in it meanwhile and tidy up: what is gone
+ * when its turn comes holds nothing. The directory itself must be there.
+ */
 export async function filesWith(directory: string, text: string): Promise<string[]> {
   const found: string[] = [];
-  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isFile() && (await readFile(path)).includes(text)) found.push(path);
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    try {
+      if (entry.isDirectory()) found.push(...await filesWith(path, text));
+      else if (entry.isFile() && (await readFile(path)).includes(text)) found.push(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
   }
   return found;
 }

@@ -74,7 +74,7 @@ export async function readInChild(
 ): Promise<number> {
   const path = databasePath(settings.database)!;
   let after: string | null = null;
-  for (let unreadable = 0; unreadable <= UNREADABLE_MAX; unreadable++) {
+  for (let unreadable = 0; unreadable < UNREADABLE_MAX; unreadable++) {
     const end = await readOnce(cli, readerWords(cli, flags, settings, after), findings);
     if (end.isDone) return EXIT.completed;
     if (!end.hasGivenUp) return await ended(end.exit, findings, talk);
