@@ -92,7 +92,9 @@ export async function runLaunch(
   const { program, args, cwd, env } = launch;
   const child = await host.processes.spawn({ program, args, cwd, env, stdin: null, control: false });
   const stop = () => void killed(host, child, launch);
-  signal.addEventListener("abort", stop, { once: true });
+  // Whoever was told to stop while it was being started would be told by no event any more.
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
   try {
     const shown = [passOn(child.stdout, "stdout", show), passOn(child.stderr, "stderr", show)];
     const { code } = await child.exited;
