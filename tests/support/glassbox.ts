@@ -12,7 +12,7 @@ import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { killAll, pidsWith } from "./processes.ts";
+import { endAllWith, eventually } from "./processes.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -165,12 +165,26 @@ function sandboxOf(place: Place, started: Running[]): Sandbox {
     },
     with: (program) => sandboxOf({ ...place, program }, started),
     [Symbol.asyncDispose]: async () => {
-      await Promise.all(started.map((running) => running[Symbol.asyncDispose]()));
-      // What the jobs of a test left running has the sandbox in its environment.
-      killAll(pidsWith(`XDG_STATE_HOME=${place.env.XDG_STATE_HOME}`));
-      await rm(place.directory, { recursive: true, force: true, maxRetries: 5 });
+      const ends = Promise.all(started.map((running) => running[Symbol.asyncDispose]()));
+      // What the jobs of a test left running has the sandbox in its environment, and may hold the pipes of what has ended.
+      await endAllWith(`XDG_STATE_HOME=${place.env.XDG_STATE_HOME}`);
+      await ends;
+      await removeTree(place.directory);
     },
   };
+}
+
+/** What saves the last output of a killed job knows nothing of a sandbox, and may still add a file to a directory. */
+async function removeTree(directory: string): Promise<void> {
+  await eventually(`${directory} is removed`, async () => {
+    try {
+      await rm(directory, { recursive: true, force: true });
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
+      return false;
+    }
+  });
 }
 
 /** Starts any program with exactly this environment. */
@@ -243,8 +257,7 @@ async function endOf(child: Deno.ChildProcess, stdout: Output, stderr: Output): 
       return stdout.text;
     },
     get err() {
-      // Deno's own word, when another Deno looks after the same packages at this moment; no user of a binary meets it.
-      return stderr.text.replace("Blocking waiting for file lock on node_modules directory\n", "");
+      return stderr.text;
     },
   };
 }
@@ -267,6 +280,9 @@ async function feed(stdin: WritableStream<Uint8Array>, input: string | Uint8Arra
     await writer.abort().catch(() => undefined);
   }
 }
+
+/** Deno's own word, when another Deno looks after the same packages at this moment; no user of a binary meets it. */
+const WORD_OF_DENO = "Blocking waiting for file lock on node_modules directory\n";
 
 /** One stream of a process: kept whole, and watched. */
 class Output {
@@ -291,7 +307,7 @@ class Output {
   }
 
   get text(): string {
-    return new TextDecoder().decode(this.bytes);
+    return new TextDecoder().decode(this.bytes).replaceAll(WORD_OF_DENO, "");
   }
 
   /** Null when the stream ended without a match. */

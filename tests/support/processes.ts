@@ -62,6 +62,15 @@ export function killAll(pids: readonly number[]): void {
   }
 }
 
+/** Kills all processes with `entry` as one NAME=value of their environment, those too that they start meanwhile. */
+export async function endAllWith(entry: string): Promise<void> {
+  await eventually(`no process has ${entry}`, () => {
+    const pids = pidsWith(entry);
+    killAll(pids);
+    return pids.length === 0;
+  });
+}
+
 /** A FIFO that a job reads one line from: it waits there until the test opens the gate. */
 export interface Gate {
   readonly path: string;
