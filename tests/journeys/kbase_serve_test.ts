@@ -22,7 +22,7 @@ glassbox:
 async function serveModule(sandbox: Sandbox, environment: Record<string, string> = {}): Promise<Server> {
   await writeFile(join(sandbox.cwd, "kbase.yml"), MODULE);
   const running = sandbox.start(["kbase", "serve", "--port", "0"], { env: environment });
-  const [, url] = await running.said(/answering JSON-RPC on (http:\/\/\S+)/);
+  const [, url] = await running.said(/answering JSON-RPC on (http:\/\/\S+) /);
   return Object.assign(running, { url: url! });
 }
 
@@ -238,7 +238,7 @@ for (const program of programs()) {
     await writeFile(join(sandbox.cwd, "kbase.yml"), MODULE);
     const env = { KBASE_ENDPOINT: "http://127.0.0.1:1", GLASSBOX_PORT: "0", GLASSBOX_HOST: "127.0.0.1" };
     await using running = sandbox.start([], { env });
-    const [, url] = await running.said(/answering JSON-RPC on (http:\/\/\S+)/);
+    const [, url] = await running.said(/answering JSON-RPC on (http:\/\/\S+) /);
     assert.equal((await post(url!, rpc("Mine.status"))).status, 200);
     assert.equal((await fetch(`${url}/api/v1/jobs`)).status, 500);
     assert.deepEqual(await (await fetch(`${url}/health`)).json(), { status: "ok" });
