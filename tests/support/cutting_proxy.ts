@@ -65,7 +65,7 @@ export function startCuttingProxy(target: string): CuttingProxy {
     let isDrawn = false;
     let isCut = false;
     let request = "";
-    let seen = "";
+    let before = "";
     let passed = 0;
     const bytesMax = state.requestBytes;
     state.requestBytes = null;
@@ -79,15 +79,14 @@ export function startCuttingProxy(target: string): CuttingProxy {
         await client.write(new TextEncoder().encode(answer));
         return null;
       }
-      seen = (seen + text).slice(-100_000);
-      if (state.left > 0 && seen.includes(state.text)) {
+      if (begins) isDrawn = state.share > 0 && state.random() < state.share;
+      // What an earlier request on this connection held says nothing about this one.
+      request = begins ? text : (request + text).slice(-100_000);
+      if (state.left > 0 && !isDoomed && request.includes(state.text)) {
         state.left--;
         isDoomed = true;
         answered = 0;
-        seen = "";
       }
-      if (begins) isDrawn = state.share > 0 && state.random() < state.share;
-      request = begins ? text : (request + text).slice(-100_000);
       await pass(bytes);
       passed += bytes.length;
       if (bytesMax !== null && passed > bytesMax) {
@@ -96,7 +95,11 @@ export function startCuttingProxy(target: string): CuttingProxy {
       return bytes;
     }, () => bytesMax !== null && passed >= bytesMax);
     const downward = pump(server, client, async (bytes) => {
-      if (state.heldLeft > 0 && new TextDecoder("latin1").decode(bytes).includes(state.held)) {
+      const text = new TextDecoder("latin1").decode(bytes);
+      // A text may begin in one piece and end in the next.
+      const piece = before.slice(Math.max(0, before.length - state.held.length + 1)) + text;
+      before = (before + text).slice(-1_000);
+      if (state.heldLeft > 0 && piece.includes(state.held)) {
         state.heldLeft--;
         isDoomed = true;
       }
