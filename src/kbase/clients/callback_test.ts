@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type AddressInfo, createServer as createSocketServer } from "node:net";
+import { type AddressInfo, connect, createServer as createSocketServer } from "node:net";
 import { z } from "zod";
 import {
   AT_SUBMIT,
@@ -66,10 +66,12 @@ Deno.test("run() follows no redirect, so that no other host sees the token", asy
 });
 
 Deno.test("run() names an address where nobody is, and what is no address", async () => {
-  const gone = createSocketServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => gone.once("listening", resolve));
-  const { port } = gone.address() as AddressInfo;
-  await new Promise((resolve) => gone.close(resolve));
+  const other = createSocketServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => other.once("listening", resolve));
+  // The near end of a connection has a port where nobody listens, and which nobody else is given meanwhile.
+  const socket = connect((other.address() as AddressInfo).port, "127.0.0.1");
+  await new Promise((resolve) => socket.once("connect", resolve));
+  const port = socket.localPort;
   for (
     const url of [
       `http://127.0.0.1:${port}/`,
@@ -82,6 +84,8 @@ Deno.test("run() names an address where nobody is, and what is no address", asyn
     assert.equal(error.problem, "unreachable");
     assert.equal(error.message.includes(TOKEN), false);
   }
+  socket.destroy();
+  await new Promise((resolve) => other.close(resolve));
 });
 
 Deno.test("run() takes what is not HTTP for no answer", async () => {
@@ -150,15 +154,16 @@ Deno.test("run() tells a result of the wrong shape by its field, and does not as
 });
 
 Deno.test("run() tells while it waits that it is under way", async () => {
-  // The waits between these take 1.3 s at least: it is told after one second, and not again before the sixth.
+  // The waits between these take 1.3 s at least, and it is told after one second.
   await using server = await serverOf(submitted, ...Array.from({ length: 4 }, () => running), done);
   const seen: Progress[] = [];
   const watcher = (progress: Progress) => void seen.push(progress);
   await clientOf(server.url, { watcher }).run("M.f", [], WHOLE, { what: "upload a.zip" });
-  assert.deepEqual(seen.map(({ what, isDone }) => [what, isDone]), [["upload a.zip", false], [
-    "upload a.zip",
-    true,
-  ]]);
+  // The slower the machine, the more often it is told.
+  assert.ok(seen.length >= 2, `${seen.length} times`);
+  for (const [index, { what, isDone }] of seen.entries()) {
+    assert.deepEqual([what, isDone], ["upload a.zip", index === seen.length - 1]);
+  }
   assert.ok(seen[0]!.elapsedMs >= 1_000);
 });
 
