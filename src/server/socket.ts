@@ -23,7 +23,7 @@ export const CLOSE = {
 } as const;
 
 /** A watcher that names no position may say it in a first message; this long it is waited for. */
-const FIRST_MESSAGE_MS = 100;
+export const FIRST_MESSAGE_MS = 100;
 
 /** While a watcher's buffer is full it is looked at this often, and dropped when it takes nothing for so long. */
 const ROOM = { pollMs: 10, stallMs: 10_000 } as const;

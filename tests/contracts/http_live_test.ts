@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { WebSocket } from "ws";
 import { LIMITS } from "../../src/core/limits.ts";
+import { FIRST_MESSAGE_MS } from "../../src/server/socket.ts";
 import { WatchMessage } from "../../src/server/watch.ts";
 import {
   answer,
@@ -13,6 +14,7 @@ import {
   script,
   settled,
   startRig,
+  stretched,
   submit,
   until,
 } from "./http_support.ts";
@@ -215,9 +217,10 @@ Deno.test("SSE shows that it lives while there is nothing to tell", async () => 
   let text = "";
   for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
     text += piece;
-    if (text.split("\n: \n\n").length > 3) break;
+    // The first may come between the job's first events, so that only two on end show that there was nothing to tell.
+    if (text.includes(": \n\n: \n\n")) break;
   }
-  assert.match(text, /: \n\n: \n\n/);
+  assert.match(text, /^id: [^]*\n\n: \n\n: \n\n/);
   leaving.abort();
 });
 
@@ -271,7 +274,8 @@ Deno.test("a socket tells the same as SSE", async () => {
 });
 
 Deno.test("a socket resumes after any numbers: each line and event once, by query and by message", async () => {
-  await using rig = await startRig();
+  // A resume message that comes too late finds that the socket tells everything from the first line on.
+  await using rig = await startRig({ clock: stretched(FIRST_MESSAGE_MS) });
   const count = 3_000;
   const id = await submit(rig, talker(count));
   const seen: WatchMessage[] = [];
@@ -318,14 +322,13 @@ Deno.test("a socket answers what it does not understand, and stays open", async 
     ['{"type":"resume","afterLine":3}', "usage"],
     ['{"type":"resume","afterEvent":99}', "usage"],
   ];
-  for (const [sent, code] of rows) {
-    const before = client.messages.length;
+  const errors = () => client.messages.flatMap((message) => message.type === "error" ? [message] : []);
+  for (const [index, [sent, code]] of rows.entries()) {
     client.socket.send(sent);
-    await client.hears(() => client.messages.length > before);
-    const error = client.messages.at(-1)!;
-    assert.ok(error.type === "error", sent);
-    assert.equal(error.code, code, sent);
+    await client.hears(() => errors().length > index);
+    assert.equal(errors()[index]!.code, code, sent);
   }
+  assert.equal(errors().length, rows.length);
   assert.equal(client.socket.readyState, WebSocket.OPEN);
   // After all that it still resumes, and gives the second line again because it was asked to.
   client.socket.send('{"type":"resume","afterLine":1}');
@@ -393,8 +396,8 @@ Deno.test("fault 43: a socket whose watcher takes nothing is dropped, and told w
   assert.deepEqual([...lines, ...lineSeqs(rest.told)], oneTo(30_000));
 });
 
-Deno.test("what a watcher waits for is seen soon", async () => {
-  await using rig = await startRig();
+/** How long after it was written each of 40 lines was seen, the shortest first. */
+async function lagsOf(rig: Rig): Promise<number[]> {
   const id = await submit(
     rig,
     script("i=0; while [ $i -lt 40 ]; do i=$((i+1)); date +%s%3N; sleep 0.02; done"),
@@ -404,7 +407,17 @@ Deno.test("what a watcher waits for is seen soon", async () => {
     if (message.type === "line") lags.push(Date.now() - Number(message.text));
     return false;
   });
-  lags.sort((a, b) => a - b);
   assert.equal(lags.length, 40);
-  assert.ok(lags[35]! <= 250, `lags in ms: ${lags.join(" ")}`);
+  return lags.sort((a, b) => a - b);
+}
+
+Deno.test("what a watcher waits for is seen soon", async () => {
+  await using rig = await startRig();
+  // Tried again, as the machine may be busy; a server that is late is so each time.
+  let lags: number[] = [];
+  for (let attempt = 0; attempt < 3; attempt++) {
+    lags = await lagsOf(rig);
+    if (lags[35]! <= 250) return;
+  }
+  assert.fail(`lags in ms: ${lags.join(" ")}`);
 });

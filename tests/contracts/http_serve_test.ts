@@ -61,7 +61,7 @@ Deno.test("serve() lets running jobs finish within the grace time, and takes no 
   const running = await submit(rig, waitsFor(end));
   const { rest } = await watching(rig, running);
   const waiting = await submit(rig, script("true"));
-  const waitingWatch = fetch(`${rig.url}/api/v1/jobs/${waiting}/stream`).then((response) => response.text());
+  const waitingWatch = (await fetch(`${rig.url}/api/v1/jobs/${waiting}/stream`)).text();
   const socket = new WebSocket(`ws://127.0.0.1:${rig.port}/ws/${waiting}?afterLine=0`);
   const socketClosed = new Promise<number>((resolve) => socket.on("close", (code) => resolve(code)));
   await new Promise<void>((resolve) => socket.once("message", () => resolve()));

@@ -152,6 +152,16 @@ export function hurried(fromMs: number): (real: Clock) => Clock {
   });
 }
 
+/** A clock on which waits of exactly so long last much longer: for whoever must not come too late on a busy machine. */
+export function stretched(waitMs: number): (real: Clock) => Clock {
+  return (real) => ({
+    nowMs: () => real.nowMs(),
+    monotonicMs: () => real.monotonicMs(),
+    turn: () => real.turn(),
+    sleep: (ms, signal) => real.sleep(ms === waitMs ? 60_000 : ms, signal),
+  });
+}
+
 /** Asks again until the answer is as wanted; the test's own time limit is the only other end. */
 export async function until<Value>(
   ask: () => Promise<Value>,
