@@ -8,6 +8,7 @@ import * as path from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { noOptionalAddons } from "../../scripts/bundle_plugins.ts";
 import { createHost } from "../../src/platform/host.ts";
 import { finish, readUntil, start, textOf } from "./host_checks/check.ts";
 import { ALL_CHECKS } from "./host_checks/mod.ts";
@@ -33,6 +34,8 @@ async function bundle(outfile: string): Promise<string> {
     format: "esm",
     external: ["bun:*"],
     banner: { js: BANNER },
+    // Bun would ask the registry for what it does not find beside the bundle, and wait for its answer.
+    plugins: [noOptionalAddons],
     logLevel: "error",
   });
   return outfile;

@@ -80,11 +80,15 @@ export function shell(host: Host, script: string, more: Partial<SpawnRequest> = 
   return start(host, ["/bin/sh", "-c", script], more);
 }
 
-/** Looks again and again until `condition` holds; fails after ten seconds. */
-export async function waitUntil(host: Host, what: string, condition: () => boolean): Promise<void> {
-  const untilMs = host.clock.monotonicMs() + 10_000;
-  while (!condition()) {
-    assert.ok(host.clock.monotonicMs() < untilMs, `did not happen within 10 s: ${what}`);
+/** Looks again and again until `condition` holds; fails after a minute. */
+export async function waitUntil(
+  host: Host,
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+): Promise<void> {
+  const untilMs = host.clock.monotonicMs() + 60_000;
+  while (!await condition()) {
+    assert.ok(host.clock.monotonicMs() < untilMs, `did not happen within 60 s: ${what}`);
     await host.clock.sleep(2);
   }
 }

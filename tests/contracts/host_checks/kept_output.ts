@@ -20,11 +20,8 @@ function keepIn(directory: string): KeepRequest & { readonly mark: string } {
 }
 
 async function keepersAre(host: Host, mark: string, count: number): Promise<void> {
-  const untilMs = host.clock.monotonicMs() + 10_000;
-  while (await host.processes.countMarked(mark) !== count) {
-    assert.ok(host.clock.monotonicMs() < untilMs, `there are not ${count} keepers within 10 s`);
-    await host.clock.sleep(2);
-  }
+  const areSo = async () => await host.processes.countMarked(mark) === count;
+  await waitUntil(host, `there are ${count} keepers`, areSo);
 }
 
 export const KEPT_OUTPUT_CHECKS: Checks = {

@@ -41,13 +41,17 @@ async function serving(
 class Peer {
   text = "";
   closed = false;
+  closedAtMs = Infinity;
   readonly socket: net.Socket;
 
   constructor(port: number, first: readonly (string | Uint8Array)[]) {
     this.socket = net.connect(port, "127.0.0.1", () => first.forEach((data) => this.socket.write(data)));
     this.socket.on("data", (data) => this.text += data.toString("latin1"));
     this.socket.on("error", () => {});
-    this.socket.on("close", () => this.closed = true);
+    this.socket.on("close", () => {
+      this.closed = true;
+      this.closedAtMs = performance.now();
+    });
   }
 }
 
@@ -55,10 +59,10 @@ function head(line: string, ...fields: string[]): string {
   return [`${line} HTTP/1.1`, ...fields, "", ""].join("\r\n");
 }
 
-/** The first answer to one request, over a connection of its own. */
-async function ask(host: Host, port: number, ...data: (string | Uint8Array)[]): Promise<string> {
-  const peer = new Peer(port, data);
-  await waitUntil(host, `an answer to ${data}`, () => peer.text.includes("\r\n\r\n") || peer.closed);
+/** The first answer to one request, over a connection of its own: at least its head, and all up to `wanted`. */
+async function ask(host: Host, port: number, request: string, wanted = "\r\n\r\n"): Promise<string> {
+  const peer = new Peer(port, [request]);
+  await waitUntil(host, `an answer to ${request}`, () => peer.text.includes(wanted) || peer.closed);
   peer.socket.destroy();
   return peer.text;
 }
@@ -124,7 +128,8 @@ export const HTTP_CHECKS: Checks = {
       await serving(host, { fetch }, async ({ port }) => {
         const long = head("GET /", "Host: a", `X: ${"x".repeat(LIMITS.headerBytesMax - 100)}`);
         assert.match(await ask(host, port, long), /^HTTP\/1.1 200 /);
-        assert.match(await ask(host, port, head("GET http://a/b", "Host: a")), /http:\/\/a\/b$/);
+        const whole = await ask(host, port, head("GET http://a/b", "Host: a"), "http://a/b");
+        assert.match(whole, /http:\/\/a\/b$/);
         const h2c = head(
           "GET /",
           "Host: a",
@@ -344,17 +349,23 @@ export const CLOSE_CHECKS: Checks = {
     const listener = await host.network.listen({ host: "127.0.0.1", port: 0, fetch, upgrade: () => ECHO });
     const stream = new Peer(listener.port, [head("GET /", "Host: a")]);
     const client = new WebSocket(`ws://127.0.0.1:${listener.port}/`);
-    const end = new Promise<CloseEvent>((resolve) => client.onclose = resolve);
+    const end = new Promise<{ code: number; atMs: number }>((resolve) =>
+      client.onclose = ({ code }) => resolve({ code, atMs: performance.now() })
+    );
     await new Promise((resolve) => client.onmessage = resolve);
     await waitUntil(host, "the stream is open", () => stream.text.includes("\r\n\r\n"));
-    const startMs = host.clock.monotonicMs();
+    const startMs = performance.now();
     const closing = listener.close(200);
     const late = new Peer(listener.port, [head("GET /", "Host: a")]);
     await waitUntil(host, "a new connection is refused", () => late.closed);
-    assert.deepEqual([late.text, stream.closed, client.readyState], ["", false, WebSocket.OPEN]);
+    assert.equal(late.text, "");
     await closing;
-    assert.ok(host.clock.monotonicMs() - startMs >= 195);
-    assert.equal((await end).code, 1001);
+    const { code, atMs } = await end;
+    assert.equal(code, 1001);
     await waitUntil(host, "the stream is closed", () => stream.closed);
+    // By when each was seen to end, as a busy machine may have looked after the refused one only then.
+    const endedMs = Math.min(atMs, stream.closedAtMs) - startMs;
+    assert.ok(endedMs >= 195, `stream and socket were ended after ${endedMs} ms`);
+    assert.ok(late.closedAtMs - startMs <= endedMs, "whoever came late was refused before they were ended");
   },
 };
