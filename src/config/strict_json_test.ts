@@ -179,7 +179,7 @@ Deno.test("parseStrictJson() takes seconds and not minutes when a document has 1
   parseStrictJson(bytes, OPTIONS);
   const tookMs = performance.now() - from;
   // A scan that is quadratic in anything takes minutes here; the bound leaves room for a busy machine.
-  assert.ok(tookMs < 5_000, `${tookMs} ms`);
+  assert.ok(tookMs < 30_000, `${tookMs} ms`);
 });
 
 Deno.test("parseJsonc() takes comments and a last comma when the text is a config file", () => {

@@ -8,6 +8,7 @@ import { storedBytes } from "../../src/logs/replay.ts";
 import { VirtualClock } from "../../src/platform/memory_clock.ts";
 import { builtInTasks } from "../../src/tasks/registry.ts";
 import { startCuttingProxy } from "../support/cutting_proxy.ts";
+import { eventually } from "../support/processes.ts";
 import {
   claimAny,
   COMPLETED,
@@ -90,8 +91,11 @@ Deno.test("the lock file of a worker that was declared dead elsewhere is removed
   await store.workers.register({ id: "dead", launch: "worker", version: "0" });
   (await host.locks.acquire(path("dead"))).release();
   for (const id of ["dead", stopped.id]) {
-    const row = (await store.workers.unsettled()).find((worker) => worker.id === id)!;
-    assert.ok(await store.workers.declareDead(id, row.heartbeatSeq));
+    // One that still beats may do so between the look and the word.
+    await eventually(`${id} is declared dead`, async () => {
+      const row = (await store.workers.unsettled()).find((worker) => worker.id === id)!;
+      return await store.workers.declareDead(id, row.heartbeatSeq);
+    });
   }
   await sweep(context);
   const isThere = async (id: string) => await host.files.info(path(id)) !== null;

@@ -178,7 +178,8 @@ Deno.test("run() fires what is added while it sleeps, and ends when it is told t
   });
   const running = scheduler.run(stop.signal);
   const request = { task: "exec", input: { program: "true" } };
-  const definition = ScheduleDefinition.parse({ cron: "* * * * * *", request });
+  // No time counts as missed by this rule, also when a busy machine takes longer than a second for one.
+  const definition = ScheduleDefinition.parse({ cron: "* * * * * *", request, catchUp: "all" });
   const queue = store.changes.subscribe("queue");
   queue.reset();
   await store.schedules.put("often", definition, { replace: false });

@@ -4,7 +4,7 @@ import { SCHEMA_VERSION } from "../../src/store/schema.ts";
 import type { Clock } from "../../src/core/host.ts";
 import { Connection, statement } from "../../src/store/connection.ts";
 import { startStoreChild } from "../support/children.ts";
-import { newJob, storeHost, testDatabase } from "../support/store_fixture.ts";
+import { newJob, storeHost, type TestDatabase, testDatabase } from "../support/store_fixture.ts";
 import { refusedAs } from "../support/store_suite.ts";
 
 Deno.test("four processes that open a new file four times each at once agree on one id and schema", async () => {
@@ -90,6 +90,21 @@ function watchEventLoop(): { stop(): number } {
 Deno.test("a write waits for a foreign holder without stopping the event loop, and then succeeds", async () => {
   await using db = await testDatabase("file");
   await (await db.open()).close();
+  // Tried again, as the machine may be busy; a write that stops the event loop does so each time.
+  let gap = Infinity;
+  for (let attempt = 1; attempt <= 3 && gap >= 500; attempt++) {
+    gap = await gapDuringWrites(db, 3 * attempt);
+    console.log(`longest event loop gap ${gap.toFixed(0)} ms`);
+  }
+  assert.ok(gap < 500, `the event loop stood still for ${gap} ms`);
+  const store = await db.open();
+  const before = (await store.jobs.count()).queued;
+  for (let count = 0; count < 100; count++) await store.jobs.submit(newJob());
+  assert.equal((await store.jobs.count()).queued, before + 100);
+});
+
+/** Makes the jobs up to so many while a foreign program holds the file; gives the longest time without a turn meanwhile. */
+async function gapDuringWrites(db: TestDatabase, queued: number): Promise<number> {
   await using child = startStoreChild(["hold", db.path]);
   await child.hear();
   const { clock, slept } = watchedClock();
@@ -98,16 +113,14 @@ Deno.test("a write waits for a foreign holder without stopping the event loop, a
   let isDone = false;
   const writes = Promise.all([1, 2, 3].map(() => store.jobs.submit(newJob()))).then(() => isDone = true);
   await slept(6);
-  assert.equal((await store.jobs.count()).queued, 0, "reading goes on meanwhile");
+  assert.equal((await store.jobs.count()).queued, queued - 3, "reading goes on meanwhile");
   assert.equal(isDone, false);
   const gap = loop.stop();
   await child.tell();
   await writes;
-  console.log(`longest event loop gap ${gap.toFixed(0)} ms`);
-  assert.ok(gap < 500, `the event loop stood still for ${gap} ms`);
-  for (let count = 0; count < 100; count++) await store.jobs.submit(newJob());
-  assert.equal((await store.jobs.count()).queued, 103);
-});
+  assert.equal((await store.jobs.count()).queued, queued);
+  return gap;
+}
 
 Deno.test("a connection is FULL and has its pragmas again after a BUSY, and stays usable", async () => {
   await using db = await testDatabase("file");
