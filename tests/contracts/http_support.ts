@@ -127,7 +127,8 @@ export function exchange(port: number, request: string): Promise<string> {
     socket.setEncoding("latin1");
     socket.on("data", (data) => answer += data);
     socket.on("close", () => resolve(answer));
-    socket.on("error", reject);
+    // Who is refused may find the connection reset behind the answer, as some of what it sent was never read.
+    socket.on("error", (error) => answer === "" && reject(error));
   });
 }
 
