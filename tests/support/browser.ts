@@ -4,6 +4,12 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from "p
 
 const PROGRAM = "/usr/bin/chromium";
 
+/** What is not there by then will never be, however busy the machine is. */
+const GIVE_UP_MS = 60_000;
+
+/** The sandbox needs rights that root in a container does not have, and shared memory is small there. */
+const FLAGS = ["--no-sandbox", "--disable-dev-shm-usage"];
+
 /** A page of its own; disposing closes the browser and fails when the page complained. */
 export interface OpenPage extends AsyncDisposable {
   readonly page: Page;
@@ -14,9 +20,13 @@ export interface OpenPage extends AsyncDisposable {
 }
 
 export async function openPage(url: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
-  // The sandbox of Chromium needs rights that root in a container does not have.
-  const browser: Browser = await chromium.launch({ executablePath: PROGRAM, args: ["--no-sandbox"] });
+  const browser: Browser = await chromium.launch({
+    executablePath: PROGRAM,
+    args: FLAGS,
+    timeout: GIVE_UP_MS,
+  });
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, ...options });
+  context.setDefaultTimeout(GIVE_UP_MS);
   const page = await context.newPage(), complaints: string[] = [], strangers: string[] = [];
   const { origin } = new URL(url);
   page.on("pageerror", (error) => complaints.push(error.message));

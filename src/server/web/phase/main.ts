@@ -65,8 +65,8 @@ async function openAddress(): Promise<void> {
 }
 
 const card = new JobCard({
-  result: () => void portraits.refresh(),
-  changed: () => void portraits.refresh(),
+  result: () => void refreshHistory(),
+  changed: () => void refreshHistory(),
 });
 
 const portraits = new History((id) => attempt(() => openJob(id))());
@@ -82,7 +82,7 @@ async function submit(): Promise<void> {
   button.disabled = true;
   try {
     card.follow(await submitJob(requestOf(studio.settings, studio.states)));
-    await portraits.refresh();
+    await refreshHistory();
   } catch (error) {
     card.refuse(error as Error);
   } finally {
@@ -224,7 +224,7 @@ function listen(): void {
   document.addEventListener("visibilitychange", () => void refreshHistory());
 }
 
-/** Other pages and command lines submit portraits too. */
+/** Other pages and command lines submit portraits too. A list that cannot be had now is asked for again soon. */
 async function refreshHistory(): Promise<void> {
   if (document.hidden) return;
   await portraits.refresh().catch(() => undefined);
