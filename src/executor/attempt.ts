@@ -19,6 +19,7 @@ import { Stopper } from "./stop.ts";
 import { QuietWatch } from "./quiet.ts";
 import { sweepBefore } from "./sweep.ts";
 import { UsageSampler } from "./usage.ts";
+import { sleepAwake } from "./wake.ts";
 
 /** A killed process group has let go of its pipes by then, on a busy machine too. */
 const KILLED_MS = 200;
@@ -205,7 +206,7 @@ export class Attempt {
     }
     if (!done.signal.aborted && this.#stopper.insisted.aborted) {
       // The group was killed an instant ago: what ends with that was no leftover.
-      await this.#context.host.clock.sleep(KILLED_MS, done.signal);
+      await sleepAwake(this.#context.host.clock, KILLED_MS, done.signal);
     }
     if (!done.signal.aborted) this.#reports.event("leftovers_killed", { afterMs: LIMITS.leftoverGraceMs });
     child.signalGroup("SIGKILL");
