@@ -3,6 +3,8 @@ import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { COMPLETED, failed, type ParityJob, shell, told } from "./job.ts";
 
+/** Long enough for a shell to have begun, also where the machine is busy. */
+const TIMEOUT_MS = 3_000;
 const TERM_IGNORED = 'trap "" TERM; echo ready; while :; do sleep 1; done';
 
 const signalled = (signal: string, number: number) =>
@@ -24,11 +26,11 @@ export const ENDINGS: readonly ParityJob[] = [
   {
     name: "runs into its timeout",
     program: shell("echo begun; exec sleep 60"),
-    timeoutMs: 1000,
+    timeoutMs: TIMEOUT_MS,
     expect: {
       state: "failed",
       failure: "timeout",
-      message: /timeout of 1000 ms$/,
+      message: /timeout of 3000 ms$/,
       exit: 124,
       exitCode: null,
       signal: "SIGTERM",
@@ -38,7 +40,7 @@ export const ENDINGS: readonly ParityJob[] = [
   {
     name: "runs into its timeout and ignores TERM",
     program: shell(TERM_IGNORED),
-    timeoutMs: 1000,
+    timeoutMs: TIMEOUT_MS,
     graceMs: 200,
     expect: {
       state: "failed",

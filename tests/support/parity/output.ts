@@ -97,8 +97,10 @@ export const OUTPUT: readonly ParityJob[] = [
       "for n in 0 1 2; do readlink /proc/$$/fd/$n | tr -d '0-9'; done; printf '' >&3 && echo open\n" +
         // Whatever else it has may only come from who started glassbox: no file, lock or socket of ours.
         "ls -l /proc/$$/fd | grep -v ' 3 -> ' | grep -E 'glassbox|anon_inode|socket'\n" +
-        // Of the signals the first 28: those for threads differ with who started whoever runs this.
-        "grep -E '^Sig(Blk|Ign):' /proc/self/status | sed 's/.*\\(.......\\)$/\\1/'\n" +
+        // Of the signals the first 28, as those for threads differ with who started whoever runs this; without HUP, INT
+        // and QUIT, of which nohup and shells have what they start in the background ignore some.
+        "for mask in $(grep -E '^Sig(Blk|Ign):' /proc/self/status | sed 's/.*\\(.......\\)$/\\1/'); do\n" +
+        "printf '%07x\\n' $((0x$mask & 0xffffff8)); done\n" +
         "awk '{ print ($5 == $1), ($6 == $1) }' /proc/$$/stat\n" +
         "(umask; nice; ulimit -Sn; ulimit -Hn; ulimit -c) >&2",
     ),
