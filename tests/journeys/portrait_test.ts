@@ -7,6 +7,7 @@ import { type Ended, newSandbox, programs, type Sandbox } from "../support/glass
 import { showJob } from "../support/jobs.ts";
 import { ODE_PROBLEMS, type OdeProblem, scaledError } from "../support/ode_problems.ts";
 import type { Json } from "../support/portrait_client.ts";
+import { eventually } from "../support/processes.ts";
 
 const PENDULUM = {
   equations: "x''[t] == -Sin[x[t]] - d x'[t]",
@@ -146,7 +147,8 @@ for (const program of programs()) {
   Deno.test(`run phase-portrait ${name} tells its progress and stops at its deadline`, async () => {
     await using sandbox = await newSandbox(program);
     const input = JSON.stringify(ENDLESS);
-    const limits = ["--timeout", "2s", "--attempts", "1"];
+    // Long enough for a busy machine to start the child and be told three times.
+    const limits = ["--timeout", program.name === "source" ? "10s" : "4s", "--attempts", "1"];
     const { code, err } = await sandbox.run(["run", ...limits, "phase-portrait", "--input", input]);
     assert.equal(code, 124);
     assert.match(err, /1 of 1 trajectories stopped early; initial condition 0 at t = \d/);
@@ -178,11 +180,11 @@ for (const program of programs()) {
 
 /** Resolves when the only job has told of its progress. */
 async function started(sandbox: Sandbox): Promise<void> {
-  for (;;) {
+  await eventually("the job tells of its progress", async () => {
     const { code, out } = await sandbox.run(["jobs", "show", "latest", "--json"]);
     const events: readonly Json[] = code === 0 ? JSON.parse(out).events : [];
-    if (events.some(({ kind }) => kind === "progress")) return;
-  }
+    return events.some(({ kind }) => kind === "progress");
+  });
 }
 
 function checkPng(bytes: Uint8Array): void {
