@@ -80,6 +80,13 @@ export async function withoutPages(path: string, pages: readonly number[]): Prom
   return bytes;
 }
 
+/** Where a text begins that is there once; throws when it is not. */
+export function placeOf(bytes: Uint8Array, text: string): number {
+  const whole = new TextDecoder("latin1").decode(bytes), at = whole.indexOf(text);
+  if (at === -1 || whole.includes(text, at + 1)) throw new Error(`Cannot find ${text} exactly once`);
+  return at;
+}
+
 /** The bytes with every occurrence of a text replaced by one of the same length; throws when there is none. */
 export function withText(bytes: Uint8Array, text: string, other: Uint8Array): Uint8Array {
   const wanted = new TextEncoder().encode(text);
