@@ -9,6 +9,7 @@ import { newSandbox, programs, type Sandbox } from "../support/glassbox.ts";
 import { complaints, linesOf, listJobs, showJob } from "../support/jobs.ts";
 import { seededRandom } from "../../src/platform/memory_clock.ts";
 import { jobAt, recovers, stopped, submit } from "../support/faults.ts";
+import { spreadOf } from "../support/moments.ts";
 import { eventually, isAlive, makeGate } from "../support/processes.ts";
 import { rigRun } from "../support/rig.ts";
 
@@ -191,11 +192,11 @@ for (const program of programs()) {
     const pending = [submit(server, ["echo", "1"]), submit(server, ["echo", "2"])];
     let answered = false;
     const all = Promise.all(pending).finally(() => answered = true);
-    let worstMs = 0;
+    const waits: number[] = [];
     while (!answered) {
       const askedMs = performance.now();
       assert.equal((await fetch(`${server.url}/health`)).status, 200);
-      worstMs = Math.max(worstMs, performance.now() - askedMs);
+      waits.push(performance.now() - askedMs);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     for (const { status, body, retryAfter } of await all) {
@@ -203,7 +204,9 @@ for (const program of programs()) {
     }
     const tookMs = performance.now() - startMs;
     assert.ok(tookMs > 25_000 && tookMs < 40_000, `it took ${tookMs} ms`);
-    assert.ok(worstMs < 500, `the server was silent for ${worstMs} ms`);
+    // A machine may be busy for a moment; a server that waits for the lock itself is silent again and again.
+    const { p99, max } = spreadOf(waits);
+    assert.ok(p99 < 500 && max < 5_000, `the server was silent for ${p99} ms, and once for ${max} ms`);
     await holder.release();
     const later = await Promise.all(Array.from({ length: 100 }, () => submit(server, ["true"])));
     assert.ok(later.every(({ status }) => status === 201));
@@ -338,7 +341,12 @@ for (const program of programs()) {
       else if (how === "replaced") await rename(other, sandbox.database);
       else await rename(sandbox.database, kept);
       const late = await submit(server, ["true"]).catch(() => null);
-      if (late !== null) assert.deepEqual([late.status, late.body.code], [503, "storage_gone"]);
+      if (late !== null) {
+        // The server looks once a second by itself too: if it has just noticed, it is on its way out.
+        const isLeaving = late.body.code === "shutting_down";
+        const answer = [late.status, late.body.code];
+        assert.deepEqual(answer, [503, isLeaving ? "shutting_down" : "storage_gone"]);
+      }
       const ended = await server.ended;
       assert.equal(ended.code, 74, ended.err);
       assert.match(
@@ -418,7 +426,8 @@ db.execute("rollback")`;
     stdout: "piped",
   }).spawn();
   const reader = child.stdout.getReader();
-  await reader.read();
+  const { done } = await reader.read();
+  assert.ok(!done, "it ended without holding the database");
   const writer = child.stdin.getWriter();
   const release = async () => {
     await writer.close().catch(() => undefined);

@@ -21,6 +21,14 @@ import { complaints, listJobs, showJob } from "../support/jobs.ts";
 import { eventually, makeGate } from "../support/processes.ts";
 import { withoutOverride } from "../support/shell.ts";
 
+/** Resolves when the directories of all attempts were removed, which is after their jobs have ended. */
+async function nothingIsKept(database: string): Promise<void> {
+  await eventually(
+    "no attempt has a directory",
+    () => [...Deno.readDirSync(`${database}.run/attempts`)].length === 0,
+  );
+}
+
 /** Takes all that is left of a disk. */
 async function fill(directory: string): Promise<string> {
   const path = join(directory, "filler");
@@ -186,6 +194,8 @@ for (const program of programs()) {
         "it is completed",
         async () => (await jobAt(server, first.body.id)).state === "completed",
       );
+      // Its directory goes after its last commit, and would leave room for the next.
+      await nothingIsKept(env.GLASSBOX_DB);
       let count = 0;
       await disk.remount("nr_inodes=16");
       for (let full = false; !full; count++) {

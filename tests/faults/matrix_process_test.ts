@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { jobAt, needsTrace, recovers, stopped, submit, withFault } from "../support/faults.ts";
 import { newSandbox, programs, type Running, type Sandbox } from "../support/glassbox.ts";
 import { complaints, linesOf, listJobs, showJob } from "../support/jobs.ts";
-import { eventually, isAlive, killAll, makeGate } from "../support/processes.ts";
+import { eventually, killAll, makeGate, processesEnd } from "../support/processes.ts";
 import { rigRun } from "../support/rig.ts";
 
 const { rounds: POINTS, seed: SEED } = rigRun("matrix_process", { short: 2, long: 60 });
@@ -37,12 +37,17 @@ for (const program of programs()) {
   Deno.test(`fault 2: what a program leaves behind with its output open ${name} is ended 5 s after it, and told`, async () => {
     await using sandbox = await newSandbox(program);
     const startMs = performance.now();
-    const ended = await sandbox.run(["run", "--", "sh", "-c", 'sleep 999 & echo "left $!"']);
-    const tookMs = performance.now() - startMs;
+    const running = sandbox.start(["run", "--", "sh", "-c", 'sleep 999 & echo "left $!"']);
+    await running.said(/^left \d+$/m, "stdout");
+    const leftMs = performance.now();
+    const ended = await running.ended;
     assert.equal(ended.code, 0, ended.err);
-    assert.ok(tookMs > 4_000 && tookMs < 12_000, `it took ${tookMs} ms`);
+    // How long a start takes, and how late we hear of it, is the machine's matter.
+    const [mostMs, leastMs] = [startMs, leftMs].map((ms) => performance.now() - ms) as [number, number];
+    assert.ok(mostMs > 4_000 && leastMs < 12_000, `it took ${leastMs} to ${mostMs} ms`);
     const pid = Number(/^left (\d+)$/m.exec(ended.out)![1]);
-    assert.equal(isAlive(pid), false);
+    // It was killed, which takes it until it gets a processor.
+    await processesEnd([pid]);
     const { events } = await showJob(sandbox);
     assert.ok(events.some(({ kind }) => kind === "leftovers_killed"));
     await recovers(sandbox);

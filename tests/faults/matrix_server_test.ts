@@ -37,12 +37,17 @@ async function restart(sqld: Sqld, directory: string): Promise<Sqld> {
   return await startSqld(directory, Number(port));
 }
 
-/** A port that nobody listens at. */
+/** A port that nobody listens at, below those that the kernel gives to whoever asks for any. */
 function deadPort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
+  for (;;) {
+    const port = 15_000 + Math.floor(Math.random() * 15_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 for (const program of oneProgram()) {

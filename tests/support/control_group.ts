@@ -9,14 +9,31 @@ export interface ControlGroup extends AsyncDisposable {
   limit(bytes: number): void;
 }
 
+interface Place {
+  readonly root: string;
+  readonly limit: string;
+  readonly usage: string;
+  /** Where swap is bounded, which else takes what exceeds the limit; and whether that is memory and swap together. */
+  readonly swap: string;
+  readonly isBoth: boolean;
+}
+
 /** Where groups are made: by the second version of control groups, or the first; null where neither may be used. */
-function place(): { root: string; limit: string; usage: string } | null {
+function place(): Place | null {
   if (Deno.uid() !== 0) return null;
-  const second = { root: "/sys/fs/cgroup", limit: "memory.max", usage: "memory.current" };
+  const second = {
+    root: "/sys/fs/cgroup",
+    limit: "memory.max",
+    usage: "memory.current",
+    swap: "memory.swap.max",
+    isBoth: false,
+  };
   const first = {
     root: "/sys/fs/cgroup/memory",
     limit: "memory.limit_in_bytes",
     usage: "memory.usage_in_bytes",
+    swap: "memory.memsw.limit_in_bytes",
+    isBoth: true,
   };
   for (const one of [first, second]) {
     const path = `${one.root}/glassbox-probe-${crypto.randomUUID()}`;
@@ -26,11 +43,17 @@ function place(): { root: string; limit: string; usage: string } | null {
     } catch {
       continue;
     }
-    const works = existsSync(`${path}/${one.limit}`);
+    const works = existsSync(`${path}/${one.limit}`) && takesProcesses(path);
     Deno.removeSync(path);
     if (works) return one;
   }
   return null;
+}
+
+/** A group may be made and yet take no process, as where this one lives in a part of the tree that it may not leave. */
+function takesProcesses(path: string): boolean {
+  const args = ["-c", 'echo $$ > "$0"', `${path}/cgroup.procs`];
+  return new Deno.Command("sh", { args, stderr: "null" }).outputSync().success;
 }
 
 /** Why no group can be made here; null when one can. */
@@ -41,13 +64,18 @@ export function noControlGroup(): string | null {
 }
 
 export function makeControlGroup(): ControlGroup {
-  const { root, limit, usage } = place()!;
+  const { root, limit, usage, swap, isBoth } = place()!;
   const path = `${root}/glassbox-test-${crypto.randomUUID()}`;
   Deno.mkdirSync(path);
   return {
     processes: `${path}/cgroup.procs`,
     used: () => Number(Deno.readTextFileSync(`${path}/${usage}`)),
-    limit: (bytes) => Deno.writeTextFileSync(`${path}/${limit}`, String(bytes)),
+    limit: (bytes) => {
+      Deno.writeTextFileSync(`${path}/${limit}`, String(bytes));
+      if (existsSync(`${path}/${swap}`)) {
+        Deno.writeTextFileSync(`${path}/${swap}`, String(isBoth ? bytes : 0));
+      }
+    },
     [Symbol.asyncDispose]: async () => {
       // The group can be removed once the last of its processes is gone.
       for (let tries = 0; tries < 200; tries++) {

@@ -64,8 +64,9 @@ export function startCuttingProxy(target: string): CuttingProxy {
     let answered = 0;
     let isDrawn = false;
     let isCut = false;
+    // Each as far as it has come: a text may be cut where one read ends and the next begins.
     let request = "";
-    let before = "";
+    let answer = "";
     let passed = 0;
     const bytesMax = state.requestBytes;
     state.requestBytes = null;
@@ -73,15 +74,19 @@ export function startCuttingProxy(target: string): CuttingProxy {
       const text = new TextDecoder("latin1").decode(bytes);
       askForPlainText(bytes, text);
       const begins = /^(POST|GET) /.test(text);
-      if (begins) state.requests++;
+      if (begins) {
+        state.requests++;
+        request = answer = "";
+        isDrawn = state.share > 0 && state.random() < state.share;
+      }
+      request += text;
       if (state.status !== null) {
-        const answer = `HTTP/1.1 ${state.status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`;
-        await client.write(new TextEncoder().encode(answer));
+        // Whoever is still sending when the connection is closed may never read the answer.
+        if (!isWhole(request)) return NOTHING;
+        const own = `HTTP/1.1 ${state.status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`;
+        await client.write(new TextEncoder().encode(own));
         return null;
       }
-      if (begins) isDrawn = state.share > 0 && state.random() < state.share;
-      // What an earlier request on this connection held says nothing about this one.
-      request = begins ? text : (request + text).slice(-100_000);
       if (state.left > 0 && !isDoomed && request.includes(state.text)) {
         state.left--;
         isDoomed = true;
@@ -95,11 +100,8 @@ export function startCuttingProxy(target: string): CuttingProxy {
       return bytes;
     }, () => bytesMax !== null && passed >= bytesMax);
     const downward = pump(server, client, async (bytes) => {
-      const text = new TextDecoder("latin1").decode(bytes);
-      // A text may begin in one piece and end in the next.
-      const piece = before.slice(Math.max(0, before.length - state.held.length + 1)) + text;
-      before = (before + text).slice(-1_000);
-      if (state.heldLeft > 0 && piece.includes(state.held)) {
+      if (state.heldLeft > 0) answer += new TextDecoder("latin1").decode(bytes);
+      if (state.heldLeft > 0 && !isDoomed && answer.includes(state.held)) {
         state.heldLeft--;
         isDoomed = true;
       }
@@ -173,6 +175,16 @@ function askForPlainText(bytes: Uint8Array, text: string): void {
   if (wish === null) return;
   const instead = "identity".padEnd(wish[1]!.length).slice(0, wish[1]!.length);
   bytes.set(new TextEncoder().encode(instead), wish.index + wish[0].length - wish[1]!.length);
+}
+
+const NOTHING = new Uint8Array();
+
+/** True when the request, as Latin-1, has come to the end that its fields announce. */
+function isWhole(request: string): boolean {
+  const headBytes = request.indexOf("\r\n\r\n") + 4;
+  if (headBytes < 4) return false;
+  const bodyBytes = Number(/^content-length: (\d+)\r$/im.exec(request.slice(0, headBytes))?.[1] ?? 0);
+  return request.length >= headBytes + bodyBytes;
 }
 
 /** Copies until the end, an error, or until `passing` gives null; `isDone` ends it after a piece. */
