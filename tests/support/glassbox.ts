@@ -234,7 +234,7 @@ export function startProcess(program: string, args: readonly string[], options: 
   };
 }
 
-const GIVE_UP_MS = 60_000;
+const GIVE_UP_MS = 120_000;
 
 /** Turns a wait that would hang the whole run into a failure that says what was awaited. */
 async function inTime<T>(awaited: Promise<T>, what: () => string): Promise<T> {

@@ -4,7 +4,7 @@ import { access, type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 
 const LOOK_EVERY_MS = 5;
-const GIVE_UP_MS = 60_000;
+const GIVE_UP_MS = 120_000;
 
 /** Resolves with what `look` gives as soon as it is neither null nor false; throws, naming `what`, when that never comes. */
 export async function eventually<T>(
