@@ -93,7 +93,7 @@ for (const program of programs()) {
     const killedMs = performance.now();
     const { status } = await submit(two, ["true"]);
     assert.equal(status, 201);
-    assert.ok(performance.now() - killedMs < 2_000, "others waited for more than two seconds");
+    assert.ok(performance.now() - killedMs < 5_000, "others waited for more than five seconds");
     await sandbox.run(["jobs", "cancel", body.id]);
     await eventually(
       "nothing runs",

@@ -116,8 +116,12 @@ export async function faultIn(
   await tracer.said(/attached/);
   return {
     async [Symbol.asyncDispose]() {
-      // It lets go of the process before it ends; and ends by itself when that has ended.
-      if (isAlive(tracer.pid)) tracer.signal("SIGINT");
+      // It lets go of the process before it ends; and ends by itself when that has ended, which may be just now.
+      try {
+        tracer.signal("SIGINT");
+      } catch (error) {
+        if (isAlive(tracer.pid)) throw error;
+      }
       await tracer.ended;
     },
   };
