@@ -274,7 +274,8 @@ for (const program of programs()) {
         assert.equal(ended.code, 74, what);
         assert.match(
           ended.err,
-          /\d jobs checked, \d+ violations?|is not a sound SQLite database|Cannot read|Cannot check/,
+          // A flip in the text of a table can give its column another name, which SQLite has nothing against.
+          /\d jobs checked, \d+ violations?|is not a sound SQLite database|Cannot read|Cannot check|Cannot use the database \S+: .+ \(SQLITE_ERROR\)/,
           what,
         );
         // The library gives up on text that is no UTF-8, and so does the process that reads it, but not this one.
