@@ -64,10 +64,13 @@ export function killAll(pids: readonly number[]): void {
 
 /** Kills all processes with `entry` as one NAME=value of their environment, those too that they start meanwhile. */
 export async function endAllWith(entry: string): Promise<void> {
+  const killed = new Set<number>();
   await eventually(`no process has ${entry}`, () => {
     const pids = pidsWith(entry);
     killAll(pids);
-    return pids.length === 0;
+    for (const pid of pids) killed.add(pid);
+    // One that is about to end has no environment any more, but still its files.
+    return pids.length === 0 && ![...killed].some(isAlive);
   });
 }
 
