@@ -204,9 +204,9 @@ for (const program of programs()) {
     }
     const tookMs = performance.now() - startMs;
     assert.ok(tookMs > 25_000 && tookMs < 40_000, `it took ${tookMs} ms`);
-    // A machine may be busy for a moment; a server that waits for the lock itself is silent again and again.
-    const { p99, max } = spreadOf(waits);
-    assert.ok(p99 < 500 && max < 5_000, `the server was silent for ${p99} ms, and once for ${max} ms`);
+    // A busy machine may hold it back for a moment; a server that waits for the lock itself is silent all the while.
+    const { p50, max } = spreadOf(waits);
+    assert.ok(p50 < 500 && max < 3_000, `the server was silent for ${p50} ms, and once for ${max} ms`);
     await holder.release();
     const later = await Promise.all(Array.from({ length: 100 }, () => submit(server, ["true"])));
     assert.ok(later.every(({ status }) => status === 201));
