@@ -46,10 +46,17 @@ export async function jobAt(server: Server, id: string): Promise<Answer["body"]>
 
 const MOUNTS = canMount();
 const TRACES = canTrace();
+let LOOPS: boolean | undefined;
 
 /** Says in a test's name why it is ignored here, and ignores it: mounting needs root and a kernel that lets it. */
 export function needsMount(name: string): { name: string; ignore: boolean } {
   return { name: MOUNTS ? name : `${name} (ignored: no right to mount here)`, ignore: !MOUNTS };
+}
+
+/** The same for an ext4 in a file, which needs a loop device as well, and mkfs.ext4(8). */
+export function needsLoop(name: string): { name: string; ignore: boolean } {
+  const loops = LOOPS ??= MOUNTS && canLoop();
+  return { name: loops ? name : `${name} (ignored: no loop device can be mounted here)`, ignore: !loops };
 }
 
 /** The same for strace(1), which must be there and allowed to trace. */
@@ -134,6 +141,16 @@ function canMount(): boolean {
     .outputSync();
   if (success) new Deno.Command("umount", { args: [place] }).outputSync();
   Deno.removeSync(place);
+  return success;
+}
+
+function canLoop(): boolean {
+  const place = Deno.makeTempDirSync();
+  const script =
+    'truncate -s 4m "$0/image" && mkfs.ext4 -q "$0/image" && mkdir "$0/at" && mount -o loop "$0/image" "$0/at" && umount --lazy "$0/at"';
+  const { success } = new Deno.Command("sh", { args: ["-c", script, place], stdout: "null", stderr: "null" })
+    .outputSync();
+  Deno.removeSync(place, { recursive: true });
   return success;
 }
 
