@@ -18,11 +18,12 @@ import {
   uptimeMs,
   wallToUptimeMs,
 } from "../support/moments.ts";
-import { pidsWith } from "../support/processes.ts";
+import { eventually, pidsWith } from "../support/processes.ts";
 import { randomOf, type SeededRandom } from "../support/random.ts";
-import { rigRun } from "../support/rig.ts";
+import { lateMax, measuredAlone, rigRun } from "../support/rig.ts";
 
-const { seed: SEED, rounds: TREES, long: IS_LONG } = rigRun("cancel", { short: 100, long: 1000 });
+const RUN = rigRun("cancel", { short: 100, long: 1000 });
+const { seed: SEED, rounds: TREES } = RUN;
 
 /** From the cancel until the program sees TERM. */
 const SIGNAL_MS = 200;
@@ -30,11 +31,8 @@ const SIGNAL_MS = 200;
 const GONE_MS = 1_000;
 /** Each of the three where five floods share the processors with all that is measured: nothing is starved. */
 const CROWDED_MS = 5_000;
-/**
- * In CI other tests share the processors and the disk, which a few trees may feel: one of so many may be late, when
- * one of its kind that is felled alone is not. By hand none may be.
- */
-const LATE_SHARE = 20;
+/** See `lateMax`: what else runs in CI may hold up many of the floods, as long as that lasts; the middle one it may not. */
+const LATE_SHARE = 1 / 2;
 /** Trees that live side by side. */
 const AT_ONCE = 5;
 
@@ -232,8 +230,8 @@ async function submit(server: Server, sandbox: Sandbox, tree: Tree): Promise<str
   return document.id;
 }
 
-/** Whatever outlives its job by so much is there to stay. */
-const GIVE_UP_MS = 8_000;
+/** Whatever outlives its job by so much is there to stay, on however busy a machine. */
+const GIVE_UP_MS = 30_000;
 
 async function inTime({ shape, gone, graceMs }: Tree): Promise<number> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -248,11 +246,14 @@ async function inTime({ shape, gone, graceMs }: Tree): Promise<number> {
 async function measure(server: Server, felled: Felled) {
   const { tree, job, askedMs } = felled;
   const goneMs = await inTime(tree) - askedMs;
+  // One that is kept from running until its grace period is over is killed before it could note that it was asked.
   const signals = (tree.shape.group ?? ["root"]).map((who) => {
     const term = tree.notes.find(({ words }) => words[0] === "term" && words[1] === who);
-    assert.ok(term, `${who} of ${tree.shape.name} was never asked to end`);
-    return term.atMs - askedMs;
+    return { who, ms: term === undefined ? Infinity : term.atMs - askedMs };
   });
+  const unasked = signals.filter(({ ms }) => ms === Infinity).map(({ who }) =>
+    `, ${who} was never asked to end`
+  );
   const closed = await ended(server, job);
   assert.equal(closed.job.state, "cancelled", tree.shape.name);
   assert.equal(closed.job.cancel?.reason, felled.reason);
@@ -261,10 +262,10 @@ async function measure(server: Server, felled: Felled) {
   const recordedMs = wallToUptimeMs(closed.job.finishedAtMs!) - askedMs;
   const graceMs = tree.shape.deaf || tree.shape.ups > 1 ? tree.graceMs : 0;
   return {
-    what: `${tree.shape.name} by ${felled.way}, grace ${tree.graceMs} ms`,
+    what: `${tree.shape.name} by ${felled.way}, grace ${tree.graceMs} ms${unasked.join("")}`,
     shape: tree.shape,
     way: felled.way,
-    signalMs: Math.max(...signals),
+    signalMs: Math.max(...signals.map(({ ms }) => ms)),
     afterGraceMs: goneMs - graceMs,
     recordedMs: recordedMs - graceMs,
   };
@@ -329,19 +330,19 @@ async function fell(
     one.signalMs > signalMs || one.afterGraceMs > goneMs || one.recordedMs > goneMs;
   const late = figures.filter(isLate);
   console.log(`  ${program.name}: ${late.length} of ${trees} late`);
-  const lateMax = IS_LONG ? 0 : Math.floor(trees / LATE_SHARE);
   assert.ok(
-    late.length <= lateMax,
+    late.length <= lateMax(RUN, trees, LATE_SHARE),
     `cancel took too long, seed ${SEED}; ${signal}; ${gone}: ${textOf(late)}`,
   );
-  for (const { shape, way } of late) {
-    const again = await fellOne(shape, way);
-    assert.ok(!isLate(again), `cancel took too long twice, also alone, seed ${SEED}: ${textOf([again])}`);
+  const kinds = new Map(late.map((one) => [`${one.shape.name} ${one.way}`, one]));
+  for (const { shape, way } of kinds.values()) {
+    const again = await measuredAlone(() => fellOne(shape, way), isLate);
+    assert.ok(!isLate(again), `cancel took too long again, also alone, seed ${SEED}: ${textOf([again])}`);
   }
-  assert.deepEqual(
-    pidsWith(`XDG_STATE_HOME=${sandbox.env.XDG_STATE_HOME}`).length,
-    2,
-    "something was left running",
+  // Those that glassbox starts for itself beside a job may end a moment after it.
+  await eventually(
+    "nothing is left running but the server and the worker",
+    () => pidsWith(`XDG_STATE_HOME=${sandbox.env.XDG_STATE_HOME}`).length === 2,
   );
   const verdict = await sandbox.run(["verify", "--quiet"]);
   assert.equal(verdict.code, 0, `verify found, seed ${SEED}: ${verdict.out}`);
