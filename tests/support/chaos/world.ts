@@ -1,5 +1,5 @@
 /** Where a chaos run happens: one database, processes that are started again whenever they end, clocks, networks. */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Program, Running, Sandbox } from "../glassbox.ts";
 import { type FaultProxy, startFaultProxy } from "../fault_proxy.ts";
@@ -111,6 +111,12 @@ export async function makeWorld(
     : { GLASSBOX_DB: url, XDG_STATE_HOME: join(sandbox.directory, "judge") };
   // The schema is made in peace.
   await sandbox.run(["jobs", "list"], { env: judge });
+  // One after the other: two servers cannot have one port.
+  let restarting = Promise.resolve();
+  const restart = async () => {
+    await sqld?.[Symbol.asyncDispose]();
+    sqld = await startSqld(directory, port);
+  };
   const anomalies: string[] = [];
   const crew = ["worker", "server", "worker", "worker", "server", "worker"] as const;
   const actors = crew.map((kind, index) => {
@@ -131,10 +137,7 @@ export async function makeWorld(
     anomalies,
     stopped: new Set(),
     judge,
-    restartServer: url === null ? null : async () => {
-      await sqld?.[Symbol.asyncDispose]();
-      sqld = await startSqld(directory, port);
-    },
+    restartServer: url === null ? null : () => restarting = restarting.then(restart),
     anyProgram: (random) => random.pick(programs),
     [Symbol.asyncDispose]: async () => {
       for (const actor of actors) actor.signal("SIGCONT");
@@ -147,8 +150,11 @@ export async function makeWorld(
 
 function makeMachine(sandbox: Sandbox, name: string, url: string | null): Machine {
   const clock = join(sandbox.directory, `clock-${name}`);
-  const setClock = (offsetSeconds: number) =>
-    writeFileSync(clock, `${offsetSeconds < 0 ? "" : "+"}${offsetSeconds}`);
+  // Whoever reads an empty file here ends at once with a complaint, so it is never empty.
+  const setClock = (offsetSeconds: number) => {
+    writeFileSync(`${clock}.new`, `${offsetSeconds < 0 ? "" : "+"}${offsetSeconds}`);
+    renameSync(`${clock}.new`, clock);
+  };
   setClock(0);
   const network = url === null ? null : startFaultProxy(url);
   const faketime = {
