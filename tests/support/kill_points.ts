@@ -129,7 +129,8 @@ export interface Effect {
 
 export function effectsOf({ directory }: Sandbox): Effect[] {
   try {
-    const lines = readFileSync(join(directory, "effects"), "utf8").trim().split("\n");
+    // A program that is killed between opening the file and writing to it leaves it empty.
+    const lines = readFileSync(join(directory, "effects"), "utf8").split("\n").filter((line) => line !== "");
     return lines.map((line) => {
       const [job, epoch, key] = line.split(" ") as [string, string, string];
       return { job, epoch: Number(epoch), key };
