@@ -23,7 +23,7 @@ import {
   sha256,
 } from "../support/chaos/clients.ts";
 import { effectsPath, pulsesPath, torment } from "../support/chaos/nemesis.ts";
-import { CAN_FAKE_CLOCKS, makeWorld, MARK, type World } from "../support/chaos/world.ts";
+import { CAN_FAKE_CLOCKS, clearFakeClocks, makeWorld, MARK, type World } from "../support/chaos/world.ts";
 import { newSandbox, programs } from "../support/glassbox.ts";
 import { toNote } from "../support/moments.ts";
 import { eventually, pidsWith } from "../support/processes.ts";
@@ -175,8 +175,12 @@ async function firstLines(store: Store, id: string): Promise<Map<number, string>
 Deno.test(`${SECONDS} s of chaos on one database find nothing wrong (seed ${SEED})`, async (test) => {
   // Both at the same time, as both mostly wait.
   const options = { sanitizeOps: false, sanitizeResources: false, sanitizeExit: false };
-  await Promise.all([
-    test.step({ name: "on a file", fn: () => chaos(false), ...options }),
-    test.step({ name: "over a server", fn: () => chaos(true), ...options }),
-  ]);
+  try {
+    await Promise.all([
+      test.step({ name: "on a file", fn: () => chaos(false), ...options }),
+      test.step({ name: "over a server", fn: () => chaos(true), ...options }),
+    ]);
+  } finally {
+    clearFakeClocks();
+  }
 });

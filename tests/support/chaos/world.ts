@@ -1,8 +1,9 @@
 /** Where a chaos run happens: one database, processes that are started again whenever they end, clocks, networks. */
-import { existsSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Program, Running, Sandbox } from "../glassbox.ts";
 import { type FaultProxy, startFaultProxy } from "../fault_proxy.ts";
+import { isAlive } from "../processes.ts";
 import type { SeededRandom } from "../random.ts";
 import { type Sqld, startSqld } from "../sqld.ts";
 
@@ -10,6 +11,17 @@ const FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 /** False where the Debian package `faketime` is missing; the run then says so, and leaves clocks alone. */
 export const CAN_FAKE_CLOCKS = existsSync(FAKETIME);
+
+const SHARED_MEMORY = "/dev/shm";
+
+/** A faked clock leaves two files behind for each process that was killed; they would fill up a small /dev/shm. */
+export function clearFakeClocks(): void {
+  if (!CAN_FAKE_CLOCKS || !existsSync(SHARED_MEMORY)) return;
+  for (const name of readdirSync(SHARED_MEMORY)) {
+    const pid = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(SHARED_MEMORY, name), { force: true });
+  }
+}
 
 /** In the environment of all that a run starts, and of all that its jobs start. */
 export const MARK = "GLASSBOX_CHAOS";

@@ -1,8 +1,8 @@
 /** Real sessions of the program, recorded with all that they did to files and all that they acknowledged. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, realpath, rm, statfs } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBase64 } from "../../../src/core/bytes.ts";
@@ -32,10 +32,15 @@ export interface Recording {
   readonly entries: readonly Entry<Word>[];
 }
 
-/** A place for recordings and images: in memory where that is possible. */
+/** What recordings and images may take at the same time, and as much again. */
+const ROOM_BYTES = 64 * 1024 * 1024;
+
+/** A place for recordings and images: in memory where there is room. */
 export async function memoryDirectory(): Promise<string> {
   const shared = "/dev/shm";
-  return await realpath(await mkdtemp(join(existsSync(shared) ? shared : tmpdir(), "glassbox-power-")));
+  const { bavail, bsize } = await statfs(shared).catch(() => ({ bavail: 0, bsize: 0 }));
+  const place = bavail * bsize >= ROOM_BYTES ? shared : tmpdir();
+  return await realpath(await mkdtemp(join(place, "glassbox-power-")));
 }
 
 type Session = (session: SessionContext) => Promise<void>;
