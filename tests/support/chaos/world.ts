@@ -1,5 +1,5 @@
 /** Where a chaos run happens: one database, processes that are started again whenever they end, clocks, networks. */
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Program, Running, Sandbox } from "../glassbox.ts";
 import { type FaultProxy, startFaultProxy } from "../fault_proxy.ts";
@@ -162,11 +162,8 @@ export async function makeWorld(
 
 function makeMachine(sandbox: Sandbox, name: string, url: string | null): Machine {
   const clock = join(sandbox.directory, `clock-${name}`);
-  // Whoever reads an empty file here ends at once with a complaint, so it is never empty.
-  const setClock = (offsetSeconds: number) => {
-    writeFileSync(`${clock}.new`, `${offsetSeconds < 0 ? "" : "+"}${offsetSeconds}`);
-    renameSync(`${clock}.new`, clock);
-  };
+  const setClock = (offsetSeconds: number) =>
+    writeFileSync(clock, `${offsetSeconds < 0 ? "" : "+"}${offsetSeconds}`);
   setClock(0);
   const network = url === null ? null : startFaultProxy(url);
   const faketime = {
