@@ -146,7 +146,7 @@ async function killServers(lane: Lane, count: number): Promise<void> {
     const aim = aims.next();
     const server = sandbox.start(["serve", "--port", "0", "--workers", "4"], { env: aimedAt(lane, aim) });
     const url = await server.said(/listening on (http:\/\/\S+?)\/? /).then(([, url]) => url!, () => null);
-    const ended = struck(lane, aims, aim, server, 1000);
+    const ended = struck(lane, aims, aim, server, 2000);
     // Until the server is gone; whatever it answered is an acknowledgement.
     for (let one = 0; url !== null && one < SUBMISSIONS; one++) {
       if (!await submit(lane, url, `server-${round}-${one}`).then(() => true, isGone)) break;
