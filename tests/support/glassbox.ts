@@ -12,7 +12,7 @@ import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { endAllWith, eventually } from "./processes.ts";
+import { endAllThatNames, eventually } from "./processes.ts";
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -166,15 +166,15 @@ function sandboxOf(place: Place, started: Running[]): Sandbox {
     with: (program) => sandboxOf({ ...place, program }, started),
     [Symbol.asyncDispose]: async () => {
       const ends = Promise.all(started.map((running) => running[Symbol.asyncDispose]()));
-      // What the jobs of a test left running has the sandbox in its environment, and may hold the pipes of what has ended.
-      await endAllWith(`XDG_STATE_HOME=${place.env.XDG_STATE_HOME}`);
+      // What is left of the jobs of a test, and of what keeps their output, holds pipes open and may still make files.
+      await endAllThatNames(`${place.directory}/`);
       await ends;
       await removeTree(place.directory);
     },
   };
 }
 
-/** What saves the last output of a killed job knows nothing of a sandbox, and may still add a file to a directory. */
+/** The kernel may still be closing the files of what has just been killed. */
 async function removeTree(directory: string): Promise<void> {
   await eventually(`${directory} is removed`, async () => {
     try {

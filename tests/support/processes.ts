@@ -25,25 +25,56 @@ export async function fileAppears(path: string): Promise<void> {
   await eventually(`${path} is there`, () => access(path).then(() => true, () => false));
 }
 
+function allPids(): number[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** A file of /proc/PID; empty when there is no such process any more. */
+function read(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
 /** Processes that have `entry` as one NAME=value of their environment; zombies have none. */
 export function pidsWith(entry: string): number[] {
   const wanted = `\0${entry}\0`;
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    try {
-      return `\0${readFileSync(`/proc/${pid}/environ`, "utf8")}\0`.includes(wanted);
-    } catch {
-      return false;
-    }
+  return allPids().filter((pid) => `\0${read(pid, "environ")}\0`.includes(wanted));
+}
+
+/** Kills every process that has `text` in its environment or its command line, and resolves when all have ended. */
+export async function endAllThatNames(text: string): Promise<void> {
+  const killed = new Set<number>();
+  await eventually(`nobody names ${text}`, () => {
+    const pids = allPids().filter((pid) => (read(pid, "environ") + read(pid, "cmdline")).includes(text));
+    killAll(pids);
+    for (const pid of pids) killed.add(pid);
+    // One that is about to end has neither any more, but still its files.
+    return pids.length === 0 && ![...killed].some(isAlive);
   });
+}
+
+/** The children of a process, and all below them. */
+export function descendantsOf(pid: number): number[] {
+  const parents = new Map(allPids().map((one) => [one, parentOf(one)]));
+  const below = new Set([pid]);
+  // A set that grows while it is walked is walked to its new end.
+  for (const parent of below) for (const [child, its] of parents) if (its === parent) below.add(child);
+  below.delete(pid);
+  return [...below];
+}
+
+/** The fourth field of /proc/PID/stat; the second, a name in parentheses, may hold anything. */
+function parentOf(pid: number): number {
+  const stat = read(pid, "stat");
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
 }
 
 /** True while there is a process of that number that has not ended, seen by anyone or not. */
 export function isAlive(pid: number): boolean {
-  try {
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return false;
-  }
+  return /\) [^ZX] /.test(read(pid, "stat"));
 }
 
 /** Resolves when all of these have ended. */
@@ -60,18 +91,6 @@ export function killAll(pids: readonly number[]): void {
       // It has ended already.
     }
   }
-}
-
-/** Kills all processes with `entry` as one NAME=value of their environment, those too that they start meanwhile. */
-export async function endAllWith(entry: string): Promise<void> {
-  const killed = new Set<number>();
-  await eventually(`no process has ${entry}`, () => {
-    const pids = pidsWith(entry);
-    killAll(pids);
-    for (const pid of pids) killed.add(pid);
-    // One that is about to end has no environment any more, but still its files.
-    return pids.length === 0 && ![...killed].some(isAlive);
-  });
 }
 
 /** A FIFO that a job reads one line from: it waits there until the test opens the gate. */

@@ -1,5 +1,6 @@
 /** Starts the program as a shell would: in a pipe, behind a redirection, with a stream closed. */
 import { type Ended, type Running, type Sandbox, type StartOptions, startProcess } from "./glassbox.ts";
+import { descendantsOf, killAll } from "./processes.ts";
 
 /** Runs `script` with sh, in which `"$@"` stands for the program and `args`. */
 export function throughShell(
@@ -8,10 +9,20 @@ export function throughShell(
   args: readonly string[],
   options: StartOptions = {},
 ): Running {
-  return startProcess("sh", ["-c", script, "sh", ...sandbox.program.command, ...args], {
+  const running = startProcess("sh", ["-c", script, "sh", ...sandbox.program.command, ...args], {
     ...options,
     cwd: options.cwd ?? sandbox.cwd,
     env: { ...sandbox.env, ...options.env },
+  });
+  let isOver = false;
+  void running.ended.then(() => isOver = true, () => undefined);
+  const end = running[Symbol.asyncDispose];
+  return Object.assign(running, {
+    [Symbol.asyncDispose]: async () => {
+      // What the shell started holds its output, and would keep a test that failed waiting for ever.
+      if (!isOver) killAll(descendantsOf(running.pid));
+      await end();
+    },
   });
 }
 
