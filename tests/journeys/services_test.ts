@@ -21,7 +21,7 @@ async function detach(sandbox: Sandbox, command: readonly string[]): Promise<str
 /** Resolves with the pid that the job says. */
 async function isUp(sandbox: Sandbox, id: string): Promise<number> {
   const watcher = sandbox.start(["jobs", "logs", id, "--follow"]);
-  const [, pid] = await watcher.said(/^up (\d+)$/m, "stdout");
+  const [, pid] = await watcher.said(/^up (\d+)\n/m, "stdout");
   return Number(pid);
 }
 

@@ -109,7 +109,7 @@ for (const program of programs()) {
     const submit = ["run", "--detach", "-q", "--", "sh", "-c", script];
     const id = (await sandbox.run(submit, { env: two.env })).out.trim();
     const watcher = sandbox.start(["jobs", "logs", id, "--follow"], { env: two.env });
-    const [, pid] = await watcher.said(/^away (\d+)$/m, "stdout");
+    const [, pid] = await watcher.said(/^away (\d+)\n/m, "stdout");
     const second = await two.worker();
     first.signal("SIGKILL");
     await first.ended;
