@@ -37,6 +37,7 @@ export class Attempt {
   readonly #directory: AttemptDirectory;
   readonly #reports: Reports;
   #unrecorded: Outcome | null = null;
+  #hasInsisted = false;
   readonly #lost = new AbortController();
   readonly #secrets: Secrets;
   readonly #streams: Readonly<Record<StreamName, SecretStream>>;
@@ -82,8 +83,9 @@ export class Attempt {
     this.#stopper.insist();
   }
 
-  /** Kills the job's processes at once instead of after the grace period. */
+  /** Kills the job's processes at once instead of after the grace period. Its cancel may still be on its way to us. */
   insist(): void {
+    this.#hasInsisted = true;
     this.#stopper.insist();
   }
 
@@ -255,7 +257,10 @@ export class Attempt {
       ...recorder.totals,
     };
     const { droppedProgress } = this.#reports;
-    const finish = { ...this.#cleaned(this.#verdict(work)), evidence, droppedProgress } satisfies Finish;
+    const killedOnRequest = this.#hasInsisted && this.#stopper.reason === null &&
+      evidence.signal === "SIGKILL";
+    const verdict = this.#cleaned(this.#verdict(work));
+    const finish = { ...verdict, evidence, droppedProgress, killedOnRequest } satisfies Finish;
     await this.#directory.saveOutcome(finish, last).catch(() => undefined);
     return finish;
   }

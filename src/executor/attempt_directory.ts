@@ -13,6 +13,7 @@ const SavedOutcome = z.lazy(() =>
       failure: z.any(),
       evidence: z.any(),
       droppedProgress: z.number().default(0),
+      killedOnRequest: z.boolean().default(false),
     }),
     chunks: z.array(z.object({ firstSeq: z.number(), lastSeq: z.number(), frames: z.string() })),
   })

@@ -216,9 +216,11 @@ export class Jobs {
   /** T4, T5, T10: the last output and the final state in one commit. */
   async finish(fence: Fence, finish: Finish, last: Captured): Promise<void> {
     const output = this.#lastStatements(fence, finish, last);
+    const endings: JobState[] = finish.killedOnRequest ? [finish.state, "cancelled"] : [finish.state];
     const isDone = async () => {
       const job = await this.find(fence.jobId);
-      return job?.state === finish.state && job.owner === fence.worker && job.epoch === fence.epoch;
+      return job !== null && endings.includes(job.state) && job.owner === fence.worker &&
+        job.epoch === fence.epoch;
     };
     await insist(this.#host, fence.lost, async (wasTried) => {
       if (wasTried && await isDone()) return;
@@ -226,9 +228,9 @@ export class Jobs {
       const writing = this.#core.write(statements, [fence.jobId, QUEUE_TOPIC]);
       const results = await writing.catch((error) => this.#confirm(error, isDone));
       if (results === "done") return;
-      const { rowsAffected } = results[output.length]!;
-      if (rowsAffected !== 1 && wasTried && await isDone()) return;
-      this.#demand(rowsAffected, fence);
+      if (results.slice(output.length).some(({ rowsAffected }) => rowsAffected > 0)) return;
+      if (wasTried && await isDone()) return;
+      this.#demand(0, fence);
     });
   }
 

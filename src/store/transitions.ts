@@ -210,10 +210,23 @@ export interface Finish extends Ended {
   readonly state: Extract<JobState, "completed" | "failed" | "cancelled">;
   readonly resultJson: string | null;
   readonly failure: JobFailure | null;
+  /** It was killed for somebody who wanted no more of it: where a cancel is recorded by now, that is how it ended. */
+  readonly killedOnRequest?: boolean;
 }
 
 /** T4, T5, T10. */
-export function finishStatements(
+export function finishStatements(fence: Fence, finish: Finish, atMs: number): Statement[] {
+  const asItEnded = endStatements(fence, finish, atMs);
+  return finish.killedOnRequest ? [...ifAskedToStop(fence, finish, atMs), ...asItEnded] : asItEnded;
+}
+
+/** Cancelled, if it was asked to stop; nothing otherwise. */
+function ifAskedToStop(fence: Fence, { evidence }: Ended, atMs: number): Statement[] {
+  const cancelled: Finish = { state: "cancelled", resultJson: null, failure: null, evidence };
+  return endStatements(fence, cancelled, atMs, true);
+}
+
+function endStatements(
   fence: Fence,
   finish: Finish,
   atMs: number,
@@ -271,7 +284,6 @@ export interface Retry extends Ended {
  */
 export function retryStatements(fence: Fence, retry: Retry, atMs: number): Statement[] {
   const { failure, evidence, delayMs, reservedFor } = retry;
-  const cancelled: Finish = { state: "cancelled", resultJson: null, failure: null, evidence };
   return [
     statement(
       `UPDATE jobs SET state = 'queued', owner = NULL, reserved_for = ?, not_before_ms = ?
@@ -299,7 +311,7 @@ export function retryStatements(fence: Fence, retry: Retry, atMs: number): State
       fence.jobId,
       fence.epoch,
     ),
-    ...finishStatements(fence, cancelled, atMs, true),
+    ...ifAskedToStop(fence, retry, atMs),
   ];
 }
 

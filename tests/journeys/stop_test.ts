@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { newSandbox, programs, type Running, type Sandbox } from "../support/glassbox.ts";
 import { complaints, linesOf, showJob } from "../support/jobs.ts";
-import { isAlive, makeGate, processesEnd } from "../support/processes.ts";
+import { holdWriteLock, isAlive, makeGate, processesEnd } from "../support/processes.ts";
 import { demandRecovery } from "../support/matrix.ts";
 import { throughShell } from "../support/shell.ts";
 import { onTerminal } from "../support/terminal.ts";
@@ -80,6 +80,28 @@ for (const program of programs()) {
     assert.equal((await running.ended).code, 130);
     assert.equal(isAlive(pid), false);
     assert.equal((await showJob(sandbox)).attempts[0]!.evidence?.signal, "SIGKILL");
+    await demandRecovery(sandbox);
+  });
+
+  Deno.test(`fault 32: a second SIGINT to run ${name} cancels also while the first is not recorded yet`, async () => {
+    await using sandbox = await newSandbox(program);
+    const job = ["run", "--grace", "1h", "--", "sh", "-c", DEAF, await closedGate(sandbox)];
+    const running = sandbox.start(job);
+    const pid = await pidSaid(running);
+    {
+      using _ = await holdWriteLock(sandbox.database);
+      running.signal("SIGINT");
+      await running.said(/again to kill it at once/);
+      running.signal("SIGINT");
+      await processesEnd([pid]);
+    }
+    assert.equal((await running.ended).code, 130);
+    const { job: row, attempts, events } = await showJob(sandbox);
+    assert.equal(row.state, "cancelled");
+    assert.equal(row.cancel?.reason, "SIGINT");
+    assert.equal(attempts[0]!.outcome, "cancelled");
+    assert.equal(attempts[0]!.evidence?.signal, "SIGKILL");
+    assert.equal(events.filter(({ kind }) => kind === "finished").length, 1);
     await demandRecovery(sandbox);
   });
 
