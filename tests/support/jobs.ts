@@ -1,4 +1,5 @@
-/** What the command line shows of a job, as the journeys read it. */
+/** Jobs by way of the command line, as the journeys submit them and read what it shows of them. */
+import assert from "node:assert/strict";
 import type { Artifact, Attempt, Job, JobEvent } from "../../src/core/job.ts";
 import type { Sandbox, StartOptions } from "./glassbox.ts";
 
@@ -8,6 +9,13 @@ export interface ShownJob {
   readonly artifacts: readonly Artifact[];
   readonly events: readonly JobEvent[];
   readonly digest: string | null;
+}
+
+/** Leaves a program to whatever worker there will be; gives the job's id. */
+export async function detach(sandbox: Sandbox, command: readonly string[]): Promise<string> {
+  const { code, out, err } = await sandbox.run(["run", "--detach", "--", ...command]);
+  assert.equal(code, 0, err);
+  return out.trim();
 }
 
 /** One job with everything but its lines. */
