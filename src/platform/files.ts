@@ -7,7 +7,7 @@ import * as path from "node:path";
 import type { FileInfo, FileKind, Files, FileSpace } from "../core/host.ts";
 import { toHex } from "../core/bytes.ts";
 import { readBounded, readPieces } from "./file_reading.ts";
-import { isNothingThere } from "./node_error.ts";
+import { codeOf, isNothingThere } from "./node_error.ts";
 
 /** `fifoWaitMs` bounds how long the reading of a FIFO waits for somebody to write to it. */
 export function createFiles(fifoWaitMs: number): Files {
@@ -30,9 +30,7 @@ export function createFiles(fifoWaitMs: number): Files {
     async list(directory) {
       return (await fs.readdir(directory)).sort();
     },
-    async remove(file) {
-      await fs.rm(file, { recursive: true, force: true });
-    },
+    remove,
     async realPath(file) {
       return await fs.realpath(file).catch(nullIfNothingThere);
     },
@@ -41,6 +39,20 @@ export function createFiles(fifoWaitMs: number): Files {
     },
     space: (file) => spaceAt(file).catch(() => null),
   };
+}
+
+/** So often somebody may put a file into a directory that is being removed. */
+const REMOVE_TRIES = 10;
+
+async function remove(file: string): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await fs.rm(file, { recursive: true, force: true });
+    } catch (error) {
+      // Not every engine looks again by itself.
+      if (codeOf(error) !== "ENOTEMPTY" || tries === REMOVE_TRIES) throw error;
+    }
+  }
 }
 
 function nullIfNothingThere(error: unknown): null {

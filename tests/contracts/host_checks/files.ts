@@ -127,6 +127,20 @@ export const FILE_CHECKS: Checks = {
     await host.files.remove(`${directory}/a`);
   },
 
+  "remove() also takes what somebody puts into a directory meanwhile": async ({ host, directory }) => {
+    for (let round = 0; round < 100; round++) {
+      await host.files.makeDirectory(`${directory}/a/b`);
+      const path = `${directory}/a/late`;
+      const create = () => fs.promises.open(path, "w").then((file) => file.close(), () => undefined);
+      const late = (async () => {
+        for (let times = 0; times < 5; times++) await create();
+      })();
+      await host.files.remove(`${directory}/a`);
+      await late;
+      assert.equal(await host.files.info(`${directory}/a`), null);
+    }
+  },
+
   "makeDirectory(), list() and remove() work on whole trees": async ({ host, directory }) => {
     await host.files.makeDirectory(`${directory}/a/b`, 0o700);
     await host.files.makeDirectory(`${directory}/a/b`);
