@@ -1,6 +1,6 @@
 import { EXIT } from "../../core/errors.ts";
 import { signalExitCode } from "../exit_code.ts";
-import type { Host } from "../../core/host.ts";
+import type { Clock, Host } from "../../core/host.ts";
 import { Worker } from "../../executor/worker.ts";
 import { startScheduler } from "../scheduling.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
@@ -11,6 +11,7 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
     const { settings, talk } = session;
     const claimer = await startWorker(session, "worker");
     const scheduling = startScheduler(session);
+    const ended = new AbortController();
     const stop = onStopSignals(cli.host, {
       first: (signal) => {
         void talk.say(
@@ -19,7 +20,7 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
         void scheduling.stop();
         claimer.drain();
       },
-      second: () => void stopNow(claimer),
+      second: () => void stopNow(claimer, cli.host.clock, ended.signal),
     });
     await talk.say(
       `worker ${claimer.id} takes up to ${settings.concurrency} jobs at once from ${
@@ -30,6 +31,7 @@ export function worker(cli: Cli, flags: GlobalFlags): Promise<number> {
       await claimer.work();
       return claimer.outdatedBy?.exitCode ?? claimer.lostBy?.exitCode ?? stop();
     } finally {
+      ended.abort();
       await scheduling.stop();
       await closeWorker(claimer);
     }
@@ -57,9 +59,20 @@ export async function closeWorker(worker: Worker): Promise<void> {
   });
 }
 
-async function stopNow(worker: Worker): Promise<void> {
-  await worker.cancelRunning("glassbox", "the worker was told to stop at once");
-  worker.insist();
+/** Between asking running jobs again to stop. */
+const CANCEL_EVERY_MS = 500;
+
+/** Cancels and kills what runs until `ended`: a claim that was under way when draining began may start a job late. */
+export async function stopNow(
+  worker: Pick<Worker, "cancelRunning" | "insist">,
+  clock: Clock,
+  ended: AbortSignal,
+): Promise<void> {
+  while (!ended.aborted) {
+    await worker.cancelRunning("glassbox", "the worker was told to stop at once");
+    worker.insist();
+    await clock.sleep(CANCEL_EVERY_MS, ended);
+  }
 }
 
 /** First signal: drain. Second: now. The returned function stops listening and gives the exit code. */
