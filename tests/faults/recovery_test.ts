@@ -39,7 +39,7 @@ interface Bound {
 }
 const LOCAL: Bound = { ms: 2_000, lateShare: 1 / 10 };
 /** A lease, a look for the dead and a look for jobs may take more than 12 s by design: a busy machine soon adds one. */
-const REMOTE: Bound = { ms: 13_000, lateShare: 1 / 2 };
+const REMOTE: Bound = { ms: 13_000, lateShare: 3 / 10 };
 
 /** Workers of one database, each taking one job at a time, so that a kill hits one job only. */
 class Crew implements AsyncDisposable {

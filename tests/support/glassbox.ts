@@ -174,7 +174,7 @@ function sandboxOf(place: Place, started: Running[]): Sandbox {
   };
 }
 
-/** The kernel may still be closing the files of what has just been killed. */
+/** Whoever was ending just when all were looked at may still have added a file to a directory. */
 async function removeTree(directory: string): Promise<void> {
   await eventually(`${directory} is removed`, async () => {
     try {

@@ -35,7 +35,7 @@ export function lateMax({ long }: RigRun, measured: number, share: number): numb
 }
 
 /** What shares the machine in CI does so still. */
-const TRIES_ALONE = 5;
+const TRIES_ALONE = 3;
 
 /** The first of a few of one kind, measured one after the other, that is in time; the last when none is. */
 export async function measuredAlone<T>(measure: () => Promise<T>, isLate: (one: T) => boolean): Promise<T> {
