@@ -61,13 +61,24 @@ function bind(server: Server, { host, port }: ListenRequest): Promise<void> {
   });
 }
 
-async function close(server: Server, sockets: SocketServer, graceMs: number): Promise<void> {
+/** All that was open has been cut off by then: an engine that has not noticed yet would keep us from ending. */
+const NOTICE_MS = 1_000;
+
+/** Resolves when nothing is open any more, or a second after all was cut off, which is `graceMs` from now. */
+export async function close(
+  server: Pick<Server, "close" | "closeIdleConnections" | "closeAllConnections">,
+  sockets: Pick<SocketServer, "close" | "cutOff">,
+  graceMs: number,
+): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
-  const timer = setTimeout(() => {
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  const after = (ms: number, act: () => void) => void timers.push(setTimeout(act, ms));
+  after(graceMs, () => {
     server.closeAllConnections();
     void sockets.cutOff();
-  }, graceMs);
-  await Promise.all([closed, sockets.close()]);
-  clearTimeout(timer);
+  });
+  const givenUp = new Promise<void>((resolve) => after(graceMs + NOTICE_MS, resolve));
+  await Promise.race([Promise.all([closed, sockets.close()]), givenUp]);
+  for (const timer of timers) clearTimeout(timer);
 }
