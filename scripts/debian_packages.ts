@@ -32,8 +32,13 @@ function isInstalled(program: string): boolean {
   return directories.some((directory) => existsSync(`${directory}/${program}`));
 }
 
+/** A machine that has just started may be installing updates by itself, and a mirror may be silent for a moment. */
+const PATIENCE = ["-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"];
+
 async function aptGet(args: readonly string[]): Promise<void> {
-  const { code, output } = await runTool("apt-get", args, { env: { DEBIAN_FRONTEND: "noninteractive" } });
+  const { code, output } = await runTool("apt-get", [...PATIENCE, ...args], {
+    env: { DEBIAN_FRONTEND: "noninteractive" },
+  });
   if (code === 0) return;
   const tail = output.trim().split("\n").slice(-15).join("\n");
   throw new ScriptError(EXIT.unavailable, `apt-get ${args.join(" ")} ended with code ${code}:\n${tail}`);
