@@ -143,7 +143,14 @@ function sandboxOf(place: Place, started: Running[]): Sandbox {
     started.push(running);
     return running;
   };
-  const run = (args: readonly string[], options?: StartOptions) => start(args, options).ended;
+  const run = (args: readonly string[], options?: StartOptions) => {
+    const running = start(args, options);
+    return inTime(
+      running.ended,
+      RUN_MS,
+      () => `${args.join(" ")} has not ended, but said:\n${toldBy(running)}`,
+    );
+  };
   return {
     ...place,
     start,
@@ -210,10 +217,13 @@ export function startProcess(program: string, args: readonly string[], options: 
     pid: child.pid,
     ended,
     said: async (pattern, stream = "stderr") => {
-      const soFar = () => `${streams.stdout.text}\n${streams.stderr.text}`;
       const match = await inTime(
         streams[stream].match(pattern),
-        () => `${program} ${args.join(" ")} has not said ${pattern}, but:\n${soFar()}`,
+        SAY_MS,
+        () =>
+          `${program} ${
+            args.join(" ")
+          } has not said ${pattern}, but:\n${streams.stdout.text}\n${streams.stderr.text}`,
       );
       if (match !== null) return match;
       const { code, out, err } = await ended;
@@ -234,13 +244,19 @@ export function startProcess(program: string, args: readonly string[], options: 
   };
 }
 
-const GIVE_UP_MS = 120_000;
+const SAY_MS = 120_000;
+/** No command that a test waits for takes nearly as long. */
+const RUN_MS = 600_000;
+
+function toldBy({ text }: Running): string {
+  return `${text("stdout")}\n${text("stderr")}`;
+}
 
 /** Turns a wait that would hang the whole run into a failure that says what was awaited. */
-async function inTime<T>(awaited: Promise<T>, what: () => string): Promise<T> {
+async function inTime<T>(awaited: Promise<T>, giveUpMs: number, what: () => string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Gave up after ${GIVE_UP_MS} ms: ${what()}`)), GIVE_UP_MS);
+    timer = setTimeout(() => reject(new Error(`Gave up after ${giveUpMs} ms: ${what()}`)), giveUpMs);
   });
   return await Promise.race([awaited, late]).finally(() => clearTimeout(timer));
 }
