@@ -3,6 +3,7 @@ import { EXIT, GlassboxError } from "../core/errors.ts";
 import type { Attempt, Job, JobEvent, JobFailure } from "../core/job.ts";
 import { follow } from "../logs/follow.ts";
 import type { Worker } from "../executor/worker.ts";
+import { EarlySignals, type StoppingSignal } from "./early_signals.ts";
 import { jobExitCode } from "./exit_code.ts";
 import { JobOutput, type Shown } from "./job_output.ts";
 import type { OutputError } from "./output_error.ts";
@@ -18,6 +19,8 @@ export interface FollowRequest {
   readonly worker: Worker | null;
   /** The error that kept the job's end from being recorded, or null; then there is nothing more to wait for. */
   readonly done: Promise<GlassboxError | null>;
+  /** Hears signals since before the job was submitted; closed in the end. None where somebody else heard those. */
+  readonly signals?: EarlySignals;
   /** Shows it otherwise than passing it through. */
   readonly output?: Shown;
 }
@@ -37,7 +40,8 @@ export async function followJob(
     toStderr: request.toStderr,
     onStdoutError: (error) => interrupt.outputFailed(error),
   });
-  const off = host.signals.on((signal) => interrupt.signalled(signal));
+  const signals = request.signals ?? new EarlySignals(host.signals, () => undefined);
+  signals.handle((signal) => interrupt.signalled(signal));
   void request.done.then((error) => error === null || interrupt.leave());
   try {
     const watch = { afterLine: 0, afterEvent: 0, live: true, signal: interrupt.left };
@@ -46,7 +50,7 @@ export async function followJob(
       for (const event of news.events) await sayRetry(session, event);
     }
   } finally {
-    off();
+    signals.close();
     await progress.clear();
     await output.endLine();
   }
@@ -91,7 +95,7 @@ class Interruption {
     this.#left.abort();
   }
 
-  signalled(signal: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
+  signalled(signal: StoppingSignal): void {
     this.exitCode ??= { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated, SIGHUP: 129 }[signal];
     if (this.#asked) return this.#request.worker?.insist();
     this.#stop(signal);

@@ -4,15 +4,8 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { attemptMarker } from "../../src/executor/command.ts";
 import { newSandbox, programs, type Running, type Sandbox, type Server } from "../support/glassbox.ts";
-import { linesOf, listJobs, showJob } from "../support/jobs.ts";
-import {
-  eventually,
-  fileAppears,
-  holdWriteLock,
-  makeGate,
-  pidsWith,
-  processesEnd,
-} from "../support/processes.ts";
+import { linesOf, listJobs, showJob, workerAppears } from "../support/jobs.ts";
+import { fileAppears, holdWriteLock, makeGate, pidsWith, processesEnd } from "../support/processes.ts";
 
 /** A job that has a child, and one in a session of its own, and says so when all of them run. */
 function familyCommand(gate: string): string[] {
@@ -169,14 +162,7 @@ for (const program of programs()) {
     {
       using _ = await holdWriteLock(sandbox.database);
       const running = sandbox.start(["run", "--", "touch", "ran"]);
-      const workers = join(runDirectory(sandbox), "workers");
-      await eventually("the worker has its lock", () => {
-        try {
-          return readdirSync(workers).length === 1;
-        } catch {
-          return false;
-        }
-      });
+      await workerAppears(sandbox);
       await kill(running);
     }
     assert.deepEqual(await listJobs(sandbox), []);

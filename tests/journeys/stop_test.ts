@@ -1,7 +1,7 @@
 /** Every way to end a job early, what it costs in exit codes, and that nothing is left running afterwards. */
 import assert from "node:assert/strict";
 import { newSandbox, programs, type Running, type Sandbox } from "../support/glassbox.ts";
-import { complaints, linesOf, showJob } from "../support/jobs.ts";
+import { complaints, linesOf, listJobs, showJob, workerAppears } from "../support/jobs.ts";
 import { holdWriteLock, isAlive, makeGate, processesEnd } from "../support/processes.ts";
 import { demandRecovery } from "../support/matrix.ts";
 import { throughShell } from "../support/shell.ts";
@@ -102,6 +102,39 @@ for (const program of programs()) {
     assert.equal(attempts[0]!.outcome, "cancelled");
     assert.equal(attempts[0]!.evidence?.signal, "SIGKILL");
     assert.equal(events.filter(({ kind }) => kind === "finished").length, 1);
+    await demandRecovery(sandbox);
+  });
+
+  Deno.test(`fault 32: SIGINT to run ${name} while its job is being submitted cancels it as soon as it is`, async () => {
+    await using sandbox = await newSandbox(program);
+    await sandbox.run(["jobs", "list"]);
+    const running = sandbox.start(["run", "--", "sh", "-c", DEAF, await closedGate(sandbox)]);
+    {
+      using _ = await holdWriteLock(sandbox.database);
+      await workerAppears(sandbox);
+      running.signal("SIGINT");
+      await running.said(/^stopping as soon as the job is submitted \(SIGINT\); again to end at once$/m);
+    }
+    const ended = await running.ended;
+    assert.equal(ended.code, 130, ended.err);
+    const { job } = await showJob(sandbox);
+    assert.deepEqual([job.state, job.cancel?.reason], ["cancelled", "SIGINT"]);
+    await demandRecovery(sandbox);
+  });
+
+  Deno.test(`fault 32: a second SIGINT to run ${name} while its job cannot be submitted ends it at once`, async () => {
+    await using sandbox = await newSandbox(program);
+    await sandbox.run(["jobs", "list"]);
+    {
+      using _ = await holdWriteLock(sandbox.database);
+      const running = sandbox.start(["run", "--", "true"]);
+      await workerAppears(sandbox);
+      running.signal("SIGINT");
+      await running.said(/again to end at once/);
+      running.signal("SIGINT");
+      assert.equal((await running.ended).code, 130);
+    }
+    assert.deepEqual(await listJobs(sandbox), []);
     await demandRecovery(sandbox);
   });
 

@@ -1,7 +1,9 @@
 /** Jobs by way of the command line, as the journeys submit them and read what it shows of them. */
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import type { Artifact, Attempt, Job, JobEvent } from "../../src/core/job.ts";
 import type { Sandbox, StartOptions } from "./glassbox.ts";
+import { eventually } from "./processes.ts";
 
 export interface ShownJob {
   readonly job: Job;
@@ -44,4 +46,15 @@ export async function linesOf(sandbox: Sandbox, id = "latest"): Promise<ShownLin
 /** The lines that begin with `glassbox:`, which is how glassbox complains. */
 export function complaints(err: string): string[] {
   return err.split("\n").filter((line) => line.startsWith("glassbox:"));
+}
+
+/** Resolves when a worker has made the file that shows that it lives; `run` listens to signals before, and submits after it. */
+export async function workerAppears({ database }: Sandbox): Promise<void> {
+  await eventually("a worker is there", () => {
+    try {
+      return readdirSync(`${database}.run/workers`).length > 0;
+    } catch {
+      return false;
+    }
+  });
 }

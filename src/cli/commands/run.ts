@@ -9,6 +9,7 @@ import { idMaker, prepareJob } from "../../executor/submit.ts";
 import { Worker } from "../../executor/worker.ts";
 import type { NewJob } from "../../store/transitions.ts";
 import { shellWord } from "../../core/command_line.ts";
+import { EarlySignals } from "../early_signals.ts";
 import { followJob, sayOutcome } from "../follow_job.ts";
 import { jobDocument } from "../job_document.ts";
 import { readNamed, readTaskInput } from "../read_input.ts";
@@ -80,6 +81,21 @@ export async function submitAndRun(
   flags: Pick<RunFlags, "detach" | "json">,
 ): Promise<number> {
   if (flags.detach) return await detach(session, job, flags);
+  // Whoever stops us while the job is being submitted must not leave it behind as one that was lost.
+  const signals = new EarlySignals(session.host.signals, (signal) => {
+    void session.talk.say(`stopping as soon as the job is submitted (${signal}); again to end at once`);
+  });
+  try {
+    return await withWorker(
+      session,
+      (worker) => runHere(session, worker, { ...job, reservedFor: worker.id }, flags, signals),
+    );
+  } finally {
+    signals.close();
+  }
+}
+
+async function withWorker(session: Session, use: (worker: Worker) => Promise<number>): Promise<number> {
   const worker = await Worker.create(session, {
     launch: "run",
     concurrency: 1,
@@ -88,7 +104,7 @@ export async function submitAndRun(
     onError: (error, jobId) => void (jobId === null && session.talk.error(error)),
   });
   try {
-    return await runHere(session, worker, { ...job, reservedFor: worker.id }, flags);
+    return await use(worker);
   } finally {
     await worker.close();
   }
@@ -99,6 +115,7 @@ async function runHere(
   worker: Worker,
   job: NewJob,
   flags: Pick<RunFlags, "json">,
+  signals: EarlySignals,
 ): Promise<number> {
   const { id, created, started, done } = await worker.runNew(job);
   if (!created) await session.talk.say(`key ${JSON.stringify(job.key)} was used before: showing job ${id}`);
@@ -108,6 +125,7 @@ async function runHere(
     toStderr: flags.json ?? false,
     worker: created ? worker : null,
     done,
+    signals,
   });
   await done;
   await sayOutcome(session, shown.job);
