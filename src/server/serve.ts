@@ -2,6 +2,7 @@ import type { Settings } from "../config/settings.ts";
 import { GlassboxError, messageOf, quoted } from "../core/errors.ts";
 import { LIMITS } from "../core/limits.ts";
 import type { Listener } from "../core/host.ts";
+import { askUntil } from "../executor/ask_until.ts";
 import type { ExecutorContext } from "../executor/context.ts";
 import { idMaker } from "../executor/submit.ts";
 import type { Worker } from "../executor/worker.ts";
@@ -36,9 +37,6 @@ export interface Serving {
    */
   close(): Promise<void>;
 }
-
-/** Between asking running jobs again to stop. */
-const CANCEL_EVERY_MS = 500;
 
 /** What answers are still being sent when all jobs have ended may take this long. */
 const LAST_ANSWERS_MS = 2_000;
@@ -133,11 +131,11 @@ class Server {
     const end = working.finally(() => ended.abort());
     end.catch(() => undefined);
     await clock.sleep(graceMs, AbortSignal.any([ended.signal, this.#hurried.signal]));
-    // Asked again and again: a claim that was under way when draining began may start a job late.
-    while (!ended.signal.aborted) {
-      await this.#deps.worker.cancelRunning("server", "the server is shutting down");
-      await clock.sleep(CANCEL_EVERY_MS, ended.signal);
-    }
+    await askUntil(
+      ended.signal,
+      clock,
+      () => this.#deps.worker.cancelRunning("server", "the server is shutting down"),
+    );
     await end;
   }
 }

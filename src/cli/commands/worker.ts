@@ -1,6 +1,7 @@
 import { EXIT } from "../../core/errors.ts";
 import { signalExitCode } from "../exit_code.ts";
 import type { Clock, Host } from "../../core/host.ts";
+import { askUntil } from "../../executor/ask_until.ts";
 import { Worker } from "../../executor/worker.ts";
 import { startScheduler } from "../scheduling.ts";
 import { type Cli, type GlobalFlags, type Session, withSession } from "../session.ts";
@@ -59,20 +60,16 @@ export async function closeWorker(worker: Worker): Promise<void> {
   });
 }
 
-/** Between asking running jobs again to stop. */
-const CANCEL_EVERY_MS = 500;
-
-/** Cancels and kills what runs until `ended`: a claim that was under way when draining began may start a job late. */
+/** Cancels and kills what runs until `ended`. */
 export async function stopNow(
   worker: Pick<Worker, "cancelRunning" | "insist">,
   clock: Clock,
   ended: AbortSignal,
 ): Promise<void> {
-  while (!ended.aborted) {
+  await askUntil(ended, clock, async () => {
     await worker.cancelRunning("glassbox", "the worker was told to stop at once");
     worker.insist();
-    await clock.sleep(CANCEL_EVERY_MS, ended);
-  }
+  });
 }
 
 /** First signal: drain. Second: now. The returned function stops listening and gives the exit code. */
